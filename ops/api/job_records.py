@@ -3,16 +3,19 @@
 import asyncio
 import os
 import zlib
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from router.store.connections.connections import Connections, Part
-from router.store.errors import TRANSIENT_ERRORS
+from router.store.errors import TRANSIENT_ERRORS, ConnectionsInUse, Trouble, trouble_of
 from router.store.jobs import JobEnd, RunsElsewhere, add_ended, is_ended, note_begin, note_end, note_progress
+from router.store.statements import Connection
 from router.telemetry.logs import get_logger
+from router.telemetry.masking import mask_passwords
 
 if TYPE_CHECKING:
     from ops.api.running import Job, JobFile
@@ -32,26 +35,47 @@ _GIVEN_UP = (
     "this instance could not note it in the database for too long, so it counted as failed, and another one of its "
     "kind may have been begun. What it did stays done; start it again for the rest"
 )
+_ERRORS = (*TRANSIENT_ERRORS, TimeoutError)
 _PATIENCE_S = 2.0
+"""So long one waits for a connection of a database that may be away."""
+_IN_USE_PATIENCE_S = 10.0
+"""So long again where the database is there, and the connections are in use."""
 _TRIES = 5
 _PIECE = 1_000_000
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-class JobRecord:
-    """Of one job. That the database is away costs a job nothing: then only its instance knows of it."""
+class NotBegun(Exception):
+    """The database is there, and did not say in time whether another job of this kind runs: none was begun."""
 
-    def __init__(self, job: "Job", connections: Connections) -> None:
+
+class JobRecord:
+    """Of one job. That the database is away costs a job nothing: then only its instance knows of it. While it is only
+    busy one waits for it, since it could say that another one of its kind runs.
+    """
+
+    def __init__(self, job: "Job", connections: Connections, now_s: Callable[[], float]) -> None:
         self._job = job
+        self._now_s = now_s
         self._connections = connections
         self._begun = self._cancelled = False
 
+    @property
+    def has_file(self) -> bool:
+        """Whether noting the end means to make a file ready first."""
+        return self._job.made is not None
+
     async def begin(self) -> None:
         """Notes that it begins, before it does anything: who is sent to another instance finds it there. Raises
-        RunsElsewhere while another one of its kind runs for the tenant, in whichever instance.
+        RunsElsewhere while another one of its kind runs for the tenant, in whichever instance; NotBegun where that
+        could not be seen although the database is there.
         """
-        with suppress(*TRANSIENT_ERRORS, TimeoutError):
+        try:
             await self._note()
+        except _ERRORS as error:
+            if self._begun or not _is_busy(error):
+                return
+            raise NotBegun(_why_not_begun(error)) from error
 
     async def follow(self) -> None:
         """Notes how far it is until this is cancelled; ends the job when another instance was asked to, and when it
@@ -60,17 +84,29 @@ class JobRecord:
         while True:
             await asyncio.sleep(NOTED_EVERY_S)
             try:
-                with suppress(*TRANSIENT_ERRORS, TimeoutError):
+                with suppress(*_ERRORS):
                     await self._note()
             except RunsElsewhere as error:
                 self._cancel(_TAKEN.format(other=error.job_id))
 
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        """What is in use comes back, so that is waited for; what is away may not."""
+        async with AsyncExitStack() as stack:
+            try:
+                conn = await stack.enter_async_context(self._connections.acquire(Part.CONSOLE, _PATIENCE_S))
+            except ConnectionsInUse:
+                conn = await stack.enter_async_context(self._connections.acquire(Part.CONSOLE, _IN_USE_PATIENCE_S))
+            yield conn
+
     async def _note(self) -> None:
         job = self._job
-        async with self._connections.acquire(Part.CONSOLE, _PATIENCE_S) as conn:
+        async with self._connection() as conn:
             if not self._begun:
-                await note_begin(conn, job.tenant_id, job.job_id, job.kind, job.started_by, job.started_at)
+                ago_s = self._now_s() - job.started_s
+                begun = await note_begin(conn, job.tenant_id, job.job_id, job.kind, job.started_by, ago_s)
                 self._begun = True
+                job.started_at = begun or job.started_at
             wanted = await note_progress(conn, job.tenant_id, job.job_id, job.done, job.total, job.step)
             if wanted is None and await is_ended(conn, job.tenant_id, job.job_id):
                 self._cancel(_GIVEN_UP)
@@ -85,32 +121,42 @@ class JobRecord:
             self._job.task.cancel()
 
     async def end(self) -> bool | None:
-        """Notes how it ended; returns whether that is stored, with all that it made. Tries again for some seconds; None
-        = the database was away for longer: to be tried later, by `note_end`.
+        """Notes how it ended; returns whether that is stored, with all that it made. Tries again for some seconds, and
+        longer while the database is only busy; None = to be tried later, by `note_end`.
         """
         end = await self._end()
         for number in range(_TRIES):
             if number:
-                await asyncio.sleep(number - 1)
-            noted = await self._note_end(end)
-            self._job.settled = True
-            if noted is not None or self._connections.shut() is not None:
+                await asyncio.sleep(_between_s(number))
+            try:
+                noted = await self._note_end(end)
+            except _ERRORS as error:
+                self._not_noted(error)
+                if not _is_busy(error):
+                    self._job.settled = True
+            else:
+                self._job.settled = True
+                return noted
+            if self._connections.shut() is not None:
                 break
-        if noted is None:
-            log.warning("end of job not noted yet", job=self._job.job_id)
-        return noted
+        log.warning("end of job not noted yet", job=self._job.job_id)
+        return None
 
     async def note_end(self) -> bool | None:
         """Notes it once, as `end` does. Doing so again changes nothing: there is one row for each job. A file is made
         ready only where there is a connection: that takes seconds of a processor each time.
         """
-        if self._job.made is not None:
-            try:
-                async with self._connections.acquire(Part.CONSOLE, _PATIENCE_S):
+        try:
+            if self._job.made is not None:
+                async with self._connection():
                     pass
-            except (*TRANSIENT_ERRORS, TimeoutError):
-                return None
-        return await self._note_end(await self._end())
+            return await self._note_end(await self._end())
+        except _ERRORS as error:
+            self._not_noted(error)
+            return None
+
+    def _not_noted(self, error: Exception) -> None:
+        log.info("end of job not noted", job=self._job.job_id, error=mask_passwords(str(error)))
 
     async def _end(self) -> JobEnd:
         # What it made may be forgotten meanwhile.
@@ -122,17 +168,41 @@ class JobRecord:
             packed = None
         return _end_of(job, made, packed)
 
-    async def _note_end(self, end: JobEnd) -> bool | None:
+    async def _note_end(self, end: JobEnd) -> bool:
         job = self._job
-        try:
-            async with self._connections.acquire(Part.CONSOLE, _PATIENCE_S) as conn, conn.transaction():
-                if not self._begun:
-                    await add_ended(conn, job.tenant_id, job.job_id, job.kind, job.started_by, job.started_at, end)
-                noted = await note_end(conn, job.tenant_id, job.job_id, end)
-        except (*TRANSIENT_ERRORS, TimeoutError) as error:
-            log.info("end of job not noted", job=job.job_id, error=str(error))
-            return None
-        return noted and not end.result_left and (job.made is None or end.file is not None)
+        assert job.ended_s is not None
+        async with self._connection() as conn, conn.transaction():
+            end = replace(end, ended_ago_s=self._now_s() - job.ended_s)
+            if not self._begun:
+                ago_s = self._now_s() - job.started_s
+                await add_ended(conn, job.tenant_id, job.job_id, job.kind, job.started_by, ago_s, end)
+            noted = await note_end(conn, job.tenant_id, job.job_id, end)
+        if noted is None:
+            return False
+        # As all instances show it.
+        job.started_at, job.ended_at = noted
+        return not end.result_left and (job.made is None or end.file is not None)
+
+
+def _between_s(number: int) -> float:
+    return float(number - 1)
+
+
+def _is_busy(error: Exception) -> bool:
+    """Whether the database is there: all connections are in use, or others have locked what is needed."""
+    return isinstance(error, ConnectionsInUse) or trouble_of(error) is Trouble.LOCK_CONFLICT
+
+
+def _why_not_begun(error: Exception) -> str:
+    busy = (
+        f"all database connections were in use for {_PATIENCE_S + _IN_USE_PATIENCE_S:g} s"
+        if isinstance(error, ConnectionsInUse)
+        else "another session has locked the table of jobs"
+    )
+    return (
+        f"nothing was started: {busy}, so it could not be seen whether another job of this kind runs for this tenant; "
+        "try again in a while"
+    )
 
 
 def _end_of(job: "Job", made: "JobFile | None", packed: bytes | None) -> JobEnd:
@@ -143,9 +213,8 @@ def _end_of(job: "Job", made: "JobFile | None", packed: bytes | None) -> JobEnd:
     number = job.result.get("import") if job.kind == "import_leads" and job.result else None
     left = job.result is not None and (text is None or len(text) > MAX_RESULT)
     made = made if packed is not None else None
-    assert job.ended_at is not None
     return JobEnd(
-        job.ended_at,
+        0.0,
         job.state,
         job.done,
         job.total,

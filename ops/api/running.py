@@ -6,14 +6,16 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import IO, Annotated, Any, Literal
+from datetime import UTC, datetime
+from time import monotonic
+from typing import IO, Annotated, Literal
 
 import msgspec
 
 from ops.api.fields import OF_PARTS, Json, Moment
-from ops.api.job_records import JobRecord
+from ops.api.job_records import JobRecord, NotBegun
 from ops.api.personal import seen_by, words_for
+from ops.api.unnoted_ends import UnnotedEnds
 from ops.documents.file_import import CannotImport
 from ops.replay.overrides import BadOverride
 from router.domain.phrases import duration
@@ -22,7 +24,6 @@ from router.http.operations import Answer, Call
 from router.http.problems import Kind, Refused, busy
 from router.manual.merge_customers import CannotMerge
 from router.rules.file import ZoneDiffers
-from router.store.backoff import wait_s as backoff_s
 from router.store.errors import LOCK_TIMEOUTS, TRANSIENT_ERRORS
 from router.store.jobs import KEPT as KEPT_IN_DATABASE
 from router.store.jobs import KEPT_DAYS, SILENT_S, RunsElsewhere
@@ -37,7 +38,7 @@ JobKind = Literal[
 ]
 State = Literal["running", "done", "failed", "cancelled"]
 
-KEPT_FOR = timedelta(hours=1)
+KEPT_FOR_S = 3600.0
 KEPT = 100
 KEPT_FILES = 10
 """Of so many jobs, the last ones, a file that they made is kept here where the database has no room for it."""
@@ -46,8 +47,6 @@ ONE_OF_A_KIND = "Of a tenant one job of a kind runs at a time, in all instances 
 AT_ONCE = 4
 AT_ONCE_OF_TENANT = 3
 """Of a tenant: so one place is always left for the others."""
-_NOTED_AGAIN_S = 5.0
-"""The longest wait until the ends that could not be noted are tried again."""
 _END_NOTED_S = 5.0
 """So long a job waits until the end of the one before it is noted."""
 _STOPPED = worded("the instance that ran it was stopped: what it did stays done; start it again for the rest")
@@ -86,8 +85,9 @@ class JobFile:
 class Job:
     """One run. `progress` counts what `step` says; `error` why it failed; `made` is a file for people to fetch, and
     `made_name` what it is called, wherever it is kept. `lost` = why it was ended, where that was not asked for.
-    `settled` = all instances know how it ended, or the database is away; until then it is shown as one that runs, since
-    it is in the way of the next one.
+    `started_s`, `ended_s` are by a clock that only counts, and the database says when that was. `settled` = all
+    instances know how it ended, or the database is away; until then it is shown as one that runs, since it is in the
+    way of the next one.
     """
 
     job_id: str
@@ -96,8 +96,10 @@ class Job:
     tenant: str
     started_by: str
     started_at: datetime
+    started_s: float
     state: State = "running"
     ended_at: datetime | None = None
+    ended_s: float | None = None
     done: int = 0
     total: int | None = None
     step: str = ""
@@ -142,17 +144,18 @@ class Jobs:
     time, in all instances together.
     """
 
-    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, clock: Callable[[], datetime] = lambda: datetime.now(UTC), now_s: Callable[[], float] = monotonic
+    ) -> None:
         self._instance = secrets.token_hex(3)
         self._jobs: dict[str, Job] = {}
-        self._clock = clock
+        self._clock, self._now_s = clock, now_s
         self._stopped = False
-        self._unnoted: dict[str, JobRecord] = {}
-        self._noting: asyncio.Task[None] | None = None
+        self._unnoted = UnnotedEnds(self._is_kept, self._hand_over)
 
     async def start(self, kind: JobKind, call: Call, work: Work) -> Job:
-        """Starts it. Raises Refused while there are too many or another one of its kind runs for the tenant, and when
-        this instance is about to end.
+        """Starts it. Raises Refused while there are too many or another one of its kind runs for the tenant, while the
+        database is too busy to say so, and when this instance is about to end.
         """
         if self._stopped:
             raise busy("this instance is being stopped; start the job again", 5)
@@ -172,22 +175,28 @@ class Jobs:
                 5,
             )
         job = Job(
-            f"{self._instance}-{secrets.token_hex(8)}", kind, tenant.tenant_id, tenant.name, call.actor, self._clock()
+            f"{self._instance}-{secrets.token_hex(8)}",
+            kind,
+            tenant.tenant_id,
+            tenant.name,
+            call.actor,
+            self._clock(),
+            self._now_s(),
         )
         self._jobs[job.job_id] = job
-        begun = asyncio.get_running_loop().create_future()
+        begun: asyncio.Future[Refused | None] = asyncio.get_running_loop().create_future()
         # It outlives the request, and its span.
-        doing = self._run(job, work, JobRecord(job, call.connections), begun)
+        doing = self._run(job, work, JobRecord(job, call.connections, self._now_s), begun)
         job.task = asyncio.create_task(doing, name=f"job {job.job_id}", context=Context())
         job.task.add_done_callback(lambda _task: self._is_over(job, begun))
         try:
-            other_id = await begun
+            refused = await begun
         except asyncio.CancelledError:
             # Who asked for it has gone, and nobody would know of it.
             job.task.cancel()
             raise
-        if other_id is not None:
-            raise _runs_already(kind, other_id, elsewhere=True)
+        if refused is not None:
+            raise refused
         return job
 
     def of(self, tenant_id: int) -> list[Job]:
@@ -227,25 +236,19 @@ class Jobs:
     async def stop(self, wait_s: float) -> None:
         """Ends all jobs with this instance, and waits so long at the most for that to be noted in the database."""
         self._stopped = True
-        tasks: list[asyncio.Task[Any]] = [
-            job.task for job in self._jobs.values() if job.task is not None and not job.task.done()
-        ]
+        tasks = [job.task for job in self._jobs.values() if job.task is not None and not job.task.done()]
         for job in self._jobs.values():
             if job.state == "running" and job.task is not None:
                 job.task.cancel()
-        if self._noting is not None:
-            self._noting.cancel()
-        if self._unnoted:
-            tasks.append(asyncio.create_task(self._note_ends(), name="ends of jobs"))
-        if tasks:
-            await asyncio.wait(tasks, timeout=wait_s)
+        ended = asyncio.wait(tasks, timeout=wait_s) if tasks else asyncio.sleep(0)
+        await asyncio.gather(ended, self._unnoted.stop(wait_s))
 
-    async def _run(self, job: Job, work: Work, record: JobRecord, begun: "asyncio.Future[str | None]") -> None:
+    async def _run(self, job: Job, work: Work, record: JobRecord, begun: "asyncio.Future[Refused | None]") -> None:
         try:
             await self._begin(record)
-        except RunsElsewhere as error:
+        except (RunsElsewhere, NotBegun) as error:
             del self._jobs[job.job_id]
-            _answer(begun, error.job_id)
+            _answer(begun, _refusal(job.kind, error))
             return
         except asyncio.CancelledError:
             self._cancelled(job)
@@ -259,13 +262,11 @@ class Jobs:
             await asyncio.wait([following])
         noted = await record.end()
         if noted is None and not self._stopped:
-            self._unnoted[job.job_id] = record
-            if self._noting is None:
-                self._noting = asyncio.create_task(self._note_later(), name="ends of jobs", context=Context())
+            self._unnoted.add(job.job_id, record)
         elif noted:
-            _hand_over(job)
+            self._hand_over(job.job_id)
 
-    def _is_over(self, job: Job, begun: "asyncio.Future[str | None]") -> None:
+    def _is_over(self, job: Job, begun: "asyncio.Future[Refused | None]") -> None:
         """Also where it was ended before its first step, or by a fault of ours: nobody waits for it."""
         if job.state == "running":
             self._cancelled(job)
@@ -281,41 +282,9 @@ class Jobs:
             if other is None or other.state == "running" or other.task is None:
                 raise
             await asyncio.wait([other.task], timeout=_END_NOTED_S)
-            if (unnoted := self._unnoted.get(error.job_id)) is not None:
+            if (unnoted := self._unnoted.of(error.job_id)) is not None:
                 await unnoted.note_end()
             await record.begin()
-
-    async def _note_later(self) -> None:
-        """Notes the ends that could not be noted, once the database is back; those that are forgotten here, an hour
-        after they ended, are given up.
-        """
-        failures = 0
-        try:
-            while self._unnoted:
-                failures += 1
-                await asyncio.sleep(backoff_s(failures, longest_s=_NOTED_AGAIN_S))
-                self._forget()
-                if await self._note_ends():
-                    failures = 0
-        finally:
-            # The next end that cannot be noted begins again.
-            self._noting = None
-
-    async def _note_ends(self) -> bool:
-        """As far as the database takes them; returns whether it took any."""
-        self._unnoted = {job_id: record for job_id, record in self._unnoted.items() if job_id in self._jobs}
-        took = False
-        for job_id, record in list(self._unnoted.items()):
-            noted = await record.note_end()
-            self._unnoted.pop(job_id, None)
-            if noted is None:
-                # Where it is only this one, the others come first the next time.
-                self._unnoted[job_id] = record
-                break
-            took = True
-            if noted and job_id in self._jobs:
-                _hand_over(self._jobs[job_id])
-        return took
 
     async def _work(self, job: Job, work: Work) -> None:
         try:
@@ -324,26 +293,40 @@ class Jobs:
             with bound(tenant=job.tenant), root_span(f"job {job.kind}", {TENANT: job.tenant}):
                 # Its documents hold times and keys as they come; from here on it is plain JSON.
                 job.result = msgspec.to_builtins(await work(job), str_keys=True)
-            job.state, job.ended_at = "done", self._clock()
+            self._ends(job, "done", None)
         except asyncio.CancelledError:
             self._cancelled(job)
         except Exception as error:
             self._failed(job, error)
 
     def _failed(self, job: Job, error: Exception) -> None:
-        job.state, job.error, job.ended_at = "failed", _words(job, error), self._clock()
+        self._ends(job, "failed", _words(job, error))
 
     def _cancelled(self, job: Job) -> None:
         failed = _STOPPED if self._stopped else job.lost
-        job.state, job.error, job.ended_at = "cancelled" if failed is None else "failed", failed, self._clock()
+        self._ends(job, "cancelled" if failed is None else "failed", failed)
+
+    def _ends(self, job: Job, state: State, error: str | None) -> None:
+        job.state, job.error, job.ended_at, job.ended_s = state, error, self._clock(), self._now_s()
+
+    def _is_kept(self, job_id: str) -> bool:
+        self._forget()
+        return job_id in self._jobs
+
+    def _hand_over(self, job_id: str) -> None:
+        """From now on its file is the database's, for all instances."""
+        job = self._jobs.get(job_id)
+        if job is not None and job.made is not None:
+            job.made.file.close()
+            job.made = None
 
     def _forget(self) -> None:
         """Those that ended an hour ago; and the oldest, where there are many. Files of fewer are kept."""
-        ended = [job for job in self._jobs.values() if job.ended_at is not None]
-        old = self._clock() - KEPT_FOR
+        ended = [job for job in self._jobs.values() if job.ended_s is not None]
+        old = self._now_s() - KEPT_FOR_S
         files = 0
         for number, job in enumerate(reversed(ended)):
-            forgotten = number >= KEPT or (job.ended_at is not None and job.ended_at < old)
+            forgotten = number >= KEPT or (job.ended_s is not None and job.ended_s < old)
             if job.made is not None:
                 files += 1
                 if forgotten or files > KEPT_FILES:
@@ -362,17 +345,16 @@ def _runs_already(kind: JobKind, job_id: str, *, elsewhere: bool) -> Refused:
     return Refused(Kind.CONFLICT, words)
 
 
-def _answer(begun: "asyncio.Future[str | None]", other_id: str | None) -> None:
+def _refusal(kind: JobKind, error: RunsElsewhere | NotBegun) -> Refused:
+    if isinstance(error, NotBegun):
+        return busy(str(error), 5)
+    return _runs_already(kind, error.job_id, elsewhere=True)
+
+
+def _answer(begun: "asyncio.Future[Refused | None]", refused: Refused | None) -> None:
     """Unless nobody waits for it any more."""
     if not begun.done():
-        begun.set_result(other_id)
-
-
-def _hand_over(job: Job) -> None:
-    """From now on its file is the database's, for all instances."""
-    if job.made is not None:
-        job.made.file.close()
-        job.made = None
+        begun.set_result(refused)
 
 
 def accepted(call: Call, job: Job) -> Answer:

@@ -45,7 +45,7 @@ TABLES: Sequence[Table] = (
     Table("closed", How.BATCHES, "closed_at", "closed_leads_days", "closed", "why, replay, close rates, repeats"),
     Table("change", How.BATCHES, "at", "changes_days", "changes", "changes, why, doctor"),
     Table("cleanup_run", How.BATCHES, "ended_at", "", "runs", "status, doctor", RUNS_DAYS),
-    Table("job", How.BATCHES, "started_at", "", "jobs", "imports in the console, jobs of the API", JOBS_DAYS),
+    Table("job", How.BATCHES, "alive_at", "", "jobs", "imports in the console, jobs of the API", JOBS_DAYS),
     *(Table(name, How.WITH_LEAD) for name in ("lead", "merged", "lead_correction")),
     Table("event", How.ELSEWHERE, "at", needed_by="feed, webhooks"),
     Table("webhook_delivery", How.ELSEWHERE, needed_by="webhooks redeliver"),

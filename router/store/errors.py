@@ -24,6 +24,10 @@ class NoConnection(Exception):
     """No connection became free before the deadline. What was asked for was not done; ask again."""
 
 
+class ConnectionsInUse(NoConnection):
+    """The server is there, and others had all the connections until the deadline: they come back soon."""
+
+
 class NotCommitted(Exception):
     """A transaction was to be committed after one of its statements had failed: the server rolled it back."""
 

@@ -1,18 +1,20 @@
 """Jobs as all instances know them: noted by the one that runs them, the last ones of each tenant, for a while."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from router.domain.worded import Worded, worded
 from router.domain.worded_phrases import worded_duration
+from router.store.errors import TRANSIENT_ERRORS
 from router.store.sentence_parts import read_sentence, written_parts
 from router.store.statements import Connection, Row, load
 
 _SQL = load("jobs")
 
 KEPT_DAYS = 7.0
-"""How long jobs are kept; cleanup removes what is older, and so does the next job of the tenant."""
+"""How long jobs are kept after their last sign; cleanup removes what is older, and so does the tenant's next job."""
 KEPT = 100
 KEPT_FILES = 20
 """Of so many jobs of a tenant, the last ones, the file is kept."""
@@ -28,11 +30,11 @@ _LOOKS = 3
 
 @dataclass(frozen=True, slots=True)
 class JobEnd:
-    """How a job ended. `result` is JSON; `result_left` = it was too large to be kept. `import_no` = the import that it
-    made; `file` is gzip.
+    """How a job ended, and how long ago. `result` is JSON; `result_left` = it was too large to be kept. `import_no` =
+    the import that it made; `file` is gzip.
     """
 
-    ended_at: datetime
+    ended_ago_s: float
     state: str
     done: int
     total: int | None
@@ -87,29 +89,41 @@ def lost_for(silent: str) -> Worded:
 
 
 async def note_begin(
-    conn: Connection, tenant_id: int, job_id: str, kind: str, started_by: str, started_at: datetime
-) -> None:
-    """A job begins, and older ones make room for it. Raises RunsElsewhere while another one of its kind runs, whose
-    instance has given a sign within SILENT_S; one without is noted as failed.
+    conn: Connection, tenant_id: int, job_id: str, kind: str, started_by: str, started_ago_s: float = 0.0
+) -> datetime | None:
+    """A job began so long ago, and older ones make room for it. Returns when that was by the database's clock, as all
+    ages are reckoned by it: that of an instance may be days off.
+    Raises RunsElsewhere while another one of its kind runs, whose instance has given a sign within SILENT_S; one
+    without is noted as failed.
     """
     lost = lost_for(worded("more than {lasts}", lasts=worded_duration(SILENT_S)))
     await _SQL.end_lost.execute(
         conn, tenant_id=tenant_id, kind=kind, silent_s=SILENT_S, error=lost, error_parts=written_parts(lost)
     )
+    begun: datetime | None = None
     for _ in range(_LOOKS):
         begun = await _SQL.begin.value(
-            conn, tenant_id=tenant_id, job_id=job_id, kind=kind, started_by=_text(started_by), started_at=started_at
+            conn,
+            tenant_id=tenant_id,
+            job_id=job_id,
+            kind=kind,
+            started_by=_text(started_by),
+            started_ago_s=started_ago_s,
         )
         if begun is not None:
             break
-        other = await _SQL.running.value(conn, tenant_id=tenant_id, kind=kind)
-        if other == job_id:
+        other = await _SQL.running.row(conn, tenant_id=tenant_id, kind=kind)
+        if other is not None and other["job_id"] == job_id:
             # It was noted, but the answer was lost.
+            begun = other["started_at"]
             break
         if other is not None:
-            raise RunsElsewhere(other)
+            raise RunsElsewhere(other["job_id"])
         # The other one has ended meanwhile.
-    await _SQL.remove_surplus.execute(conn, tenant_id=tenant_id, jobs=KEPT, days=KEPT_DAYS)
+    # It is begun in any case; what is left is removed by the next one.
+    with suppress(*TRANSIENT_ERRORS):
+        await _SQL.remove_surplus.execute(conn, tenant_id=tenant_id, jobs=KEPT, days=KEPT_DAYS)
+    return begun
 
 
 async def note_progress(
@@ -128,7 +142,7 @@ async def is_ended(conn: Connection, tenant_id: int, job_id: str) -> bool:
 
 
 async def add_ended(
-    conn: Connection, tenant_id: int, job_id: str, kind: str, started_by: str, started_at: datetime, end: JobEnd
+    conn: Connection, tenant_id: int, job_id: str, kind: str, started_by: str, started_ago_s: float, end: JobEnd
 ) -> None:
     """A job that has ended before it could be noted; older ones make room for it. `note_end` has the rest."""
     await _SQL.add_ended.execute(
@@ -137,20 +151,22 @@ async def add_ended(
         job_id=job_id,
         kind=kind,
         started_by=_text(started_by),
-        started_at=started_at,
-        ended_at=end.ended_at,
+        started_ago_s=started_ago_s,
+        ended_ago_s=end.ended_ago_s,
         state=end.state,
     )
     await _SQL.remove_surplus.execute(conn, tenant_id=tenant_id, jobs=KEPT, days=KEPT_DAYS)
 
 
-async def note_end(conn: Connection, tenant_id: int, job_id: str, end: JobEnd) -> bool:
-    """It is over; files of older jobs make room for its file. Returns whether it was there to be noted."""
-    noted = await _SQL.end.value(
+async def note_end(conn: Connection, tenant_id: int, job_id: str, end: JobEnd) -> tuple[datetime, datetime] | None:
+    """It is over; files of older jobs make room for its file. Returns when it began and ended by the database's clock;
+    None = it was not there to be noted.
+    """
+    noted = await _SQL.end.row(
         conn,
         tenant_id=tenant_id,
         job_id=job_id,
-        ended_at=end.ended_at,
+        ended_ago_s=end.ended_ago_s,
         state=end.state,
         done=end.done,
         total=end.total,
@@ -166,7 +182,7 @@ async def note_end(conn: Connection, tenant_id: int, job_id: str, end: JobEnd) -
     )
     if end.file is not None:
         await _SQL.drop_files.execute(conn, tenant_id=tenant_id, files=KEPT_FILES, bytes=KEPT_BYTES)
-    return noted is not None
+    return None if noted is None else (noted["started_at"], noted["ended_at"])
 
 
 async def want_cancelled(conn: Connection, tenant_id: int, job_id: str) -> None:

@@ -164,15 +164,15 @@ select count(*) from cleanup_run r
    and exists (select from cleanup_run n where n.tenant_id = r.tenant_id and n.run_no > r.run_no and n.outcome = 'done');
 
 -- name: remove_jobs(tenant_id, before, limit)
--- Removes jobs that began so long ago, with what came of them and the files that they made.
+-- Removes jobs of which the last sign was so long ago, with what came of them and the files that they made.
 with gone as (
     delete from job where tenant_id = :tenant_id and job_id = any(array(
-        select job_id from job where tenant_id = :tenant_id and started_at < :before::timestamptz
-         order by started_at limit :limit for update skip locked))
+        select job_id from job where tenant_id = :tenant_id and alive_at < :before::timestamptz
+         order by alive_at limit :limit for update skip locked))
     returning 1)
 select count(*) from gone;
 
 -- name: count_jobs(tenant_id, before)
 -- How many jobs remove_jobs would remove.
-select count(*) from job where tenant_id = :tenant_id and started_at < :before::timestamptz;
+select count(*) from job where tenant_id = :tenant_id and alive_at < :before::timestamptz;
 

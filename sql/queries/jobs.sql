@@ -5,20 +5,22 @@
 update job set ended_at = alive_at, state = 'failed', error = :error, error_parts = :error_parts::text::jsonb
  where tenant_id = :tenant_id and kind = :kind and ended_at is null and alive_at < statement_timestamp() - make_interval(secs => :silent_s::float8);
 
--- name: begin(tenant_id, job_id, kind, started_by, started_at)
--- Notes that a job begins; nothing where it is noted already, or while another one of its kind runs.
-insert into job (tenant_id, job_id, kind, started_by, started_at) values (:tenant_id, :job_id, :kind, :started_by, :started_at::timestamptz)
+-- name: begin(tenant_id, job_id, kind, started_by, started_ago_s)
+-- Notes that a job began so long ago, and when that was by this clock; nothing where it is noted already, or while another one of its kind runs.
+insert into job (tenant_id, job_id, kind, started_by, started_at)
+values (:tenant_id, :job_id, :kind, :started_by, statement_timestamp() - make_interval(secs => :started_ago_s::float8))
 on conflict do nothing
-returning job_id;
+returning started_at;
 
 -- name: running(tenant_id, kind)
 -- The job of a kind that runs.
-select job_id from job where tenant_id = :tenant_id and kind = :kind and ended_at is null;
+select job_id, started_at from job where tenant_id = :tenant_id and kind = :kind and ended_at is null;
 
--- name: add_ended(tenant_id, job_id, kind, started_by, started_at, ended_at, state)!
+-- name: add_ended(tenant_id, job_id, kind, started_by, started_ago_s, ended_ago_s, state)!
 -- Notes a job that has ended before it could be noted.
 insert into job (tenant_id, job_id, kind, started_by, started_at, ended_at, state)
-values (:tenant_id, :job_id, :kind, :started_by, :started_at::timestamptz, :ended_at::timestamptz, :state)
+values (:tenant_id, :job_id, :kind, :started_by, statement_timestamp() - make_interval(secs => :started_ago_s::float8),
+        statement_timestamp() - make_interval(secs => :ended_ago_s::float8), :state)
 on conflict do nothing;
 
 -- name: is_ended(tenant_id, job_id)
@@ -26,11 +28,11 @@ on conflict do nothing;
 select ended_at is not null from job where tenant_id = :tenant_id and job_id = :job_id;
 
 -- name: remove_surplus(tenant_id, jobs, days)!
--- Removes jobs of a tenant that are too old or too many; those that were noted last stay, so one that runs does, however long.
+-- Removes jobs of a tenant that were noted too long ago, or are too many; those that were noted last stay, so one that runs does, however long.
 delete from job j using (
-    select job_id, started_at, row_number() over (order by alive_at desc, job_id desc) as place from job where tenant_id = :tenant_id) r
+    select job_id, alive_at, row_number() over (order by alive_at desc, job_id desc) as place from job where tenant_id = :tenant_id) r
  where j.tenant_id = :tenant_id and j.job_id = r.job_id
-   and (r.place > :jobs::bigint or r.started_at < statement_timestamp() - make_interval(secs => 86400 * :days::float8));
+   and (r.place > :jobs::bigint or r.alive_at < statement_timestamp() - make_interval(secs => 86400 * :days::float8));
 
 -- name: drop_files(tenant_id, files, bytes)!
 -- Drops files of a tenant's jobs that are too many, or too large together; those of the jobs that ended last stay.
@@ -47,13 +49,13 @@ update job set alive_at = statement_timestamp(), done = :done, total = :total, s
  where tenant_id = :tenant_id and job_id = :job_id and ended_at is null
 returning cancel_wanted;
 
--- name: end(tenant_id, job_id, ended_at, state, done, total, step, result, result_left, error, error_parts, import_no, file_name, file_encoding, file)
--- Notes how a job ended, and what came of it; nothing for one that is not there any more.
-update job set alive_at = statement_timestamp(), ended_at = :ended_at::timestamptz, state = :state, done = :done, total = :total, step = :step,
+-- name: end(tenant_id, job_id, ended_ago_s, state, done, total, step, result, result_left, error, error_parts, import_no, file_name, file_encoding, file)
+-- Notes how a job ended, and what came of it, and when that was by this clock; nothing for one that is not there any more.
+update job set alive_at = statement_timestamp(), ended_at = statement_timestamp() - make_interval(secs => :ended_ago_s::float8), state = :state, done = :done, total = :total, step = :step,
                result = :result::json, result_left = :result_left, error = :error, error_parts = :error_parts::text::jsonb, import_no = :import_no, file_name = :file_name,
                file_encoding = :file_encoding, file = :file::bytea, file_bytes = octet_length(:file::bytea)
  where tenant_id = :tenant_id and job_id = :job_id
-returning true;
+returning started_at, ended_at;
 
 -- name: want_cancelled(tenant_id, job_id)!
 -- Asks the instance that runs a job to end it.

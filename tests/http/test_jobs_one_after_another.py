@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from tempfile import TemporaryFile
 from typing import Any
 
@@ -79,7 +78,7 @@ async def test_a_job_that_is_over_here_is_not_in_the_way_of_the_next_one_though_
     connections: Connections, acme: Tenancy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ops.api.job_records._TRIES", 1)
-    monkeypatch.setattr("ops.api.running.backoff_s", lambda *_, **__: 3600.0)
+    monkeypatch.setattr("ops.api.unnoted_ends.backoff_s", lambda *_, **__: 3600.0)
     flaky, jobs = FlakyConnections(connections, away=False), Jobs()
     call: Any = Caller(flaky, Named(acme.tenant_id, "acme"))
     go_on = asyncio.Event()
@@ -133,7 +132,7 @@ async def test_who_is_refused_a_job_reads_what_to_do_and_for_how_long_a_killed_i
     connections: Connections, acme: Tenancy, stuck: None
 ) -> None:
     lost = "abcdef-0123456789abcdef"
-    await note_begin(acme.conn, acme.tenant_id, lost, "audit", "me", datetime.now(UTC))
+    await note_begin(acme.conn, acme.tenant_id, lost, "audit", "me")
     async with serving_api(connections, api_operations()) as api:
         api.token = await make_token(acme.conn, acme.tenant_id)
         elsewhere = await api.post("/v1/jobs", {"kind": "audit"})
@@ -158,7 +157,7 @@ async def test_a_job_that_was_started_without_the_database_ends_when_another_one
         await asyncio.Event().wait()
         return {}
 
-    await note_begin(acme.conn, acme.tenant_id, "first", "audit", "me", datetime.now(UTC))
+    await note_begin(acme.conn, acme.tenant_id, "first", "audit", "me")
     job = await jobs.start("audit", call, work)
     flaky.away = False
     assert job.task is not None
@@ -177,7 +176,7 @@ async def test_while_the_database_is_away_a_file_is_not_made_ready_again_and_aga
     connections: Connections, acme: Tenancy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ops.api.job_records._TRIES", 1)
-    monkeypatch.setattr("ops.api.running.backoff_s", lambda *_, **__: 0.01)
+    monkeypatch.setattr("ops.api.unnoted_ends.backoff_s", lambda *_, **__: 0.01)
     packed = 0
 
     def counted(descriptor: int) -> bytes | None:

@@ -348,9 +348,9 @@ async def test_each_table_of_the_schema_has_its_place_in_the_catalogue(conn: asy
 async def test_old_jobs_go_with_the_rows_that_they_rejected(conn: asyncpg.Connection, connections: Connections) -> None:
     tenant = await make_tenant(conn, simple_reps(1))
     await conn.execute(
-        """insert into job (tenant_id, job_id, kind, started_by, started_at, ended_at, state, file_name, file_encoding,
-                            file, file_bytes)
-           select $1, 'j' || n, 'check_import', 'me', at, at, 'done', 'r.csv', 'utf-8', 'x', 1
+        """insert into job (tenant_id, job_id, kind, started_by, started_at, alive_at, ended_at, state, file_name,
+                            file_encoding, file, file_bytes)
+           select $1, 'j' || n, 'check_import', 'me', now(), at, at, 'done', 'r.csv', 'utf-8', 'x', 1
              from generate_series(0, 9) n, lateral (select now() - make_interval(days => n) as at) began""",
         tenant.tenant_id,
     )

@@ -208,7 +208,7 @@ def test_stamps_ahead_of_the_arrival_are_late_in_chinese_and_those_behind_early(
 
 def test_why_a_job_failed_is_said_in_chinese() -> None:
     now = datetime(2026, 11, 30, tzinfo=UTC)
-    job = Job("a-b", "replay", 1, "acme", "ann", now)
+    job = Job("a-b", "replay", 1, "acme", "ann", now, 0.0)
     for error in (ZoneDiffers(worded("is empty")), LockNotAvailable("x"), NoConnection("y"), KeyError("z")):
         said = failure_words(job, error)
         document = SimpleNamespace(error=str(said), error_parts=json.loads(json.dumps(parts_of(said))))
@@ -220,7 +220,7 @@ def test_why_a_job_failed_is_said_in_chinese() -> None:
 
 def test_why_a_job_failed_keeps_nothing_of_what_was_going_on_then() -> None:
     """A hundred jobs are kept, each with the frames of its failure, and what is in them."""
-    job = Job("a-b", "replay", 1, "acme", "ann", datetime(2026, 11, 30, tzinfo=UTC))
+    job = Job("a-b", "replay", 1, "acme", "ann", datetime(2026, 11, 30, tzinfo=UTC), 0.0)
     for error in (LockNotAvailable("x"), ZoneDiffers(worded("value {value}: {problem}", value=1, problem=KeyError(2)))):
         [part] = failure_words(job, error).parts  # type: ignore[attr-defined]
         assert not any(isinstance(value, BaseException) for value in part.values.values())

@@ -15,7 +15,7 @@ from router.store.connections.connect import APPLICATION_NAME, Announce, Session
 from router.store.connections.fair_queue import FairQueue, Part, share
 from router.store.connections.leases import Lease, holder_named
 from router.store.connections.open_connections import IdleConnection, OpenConnections
-from router.store.errors import NoConnection
+from router.store.errors import ConnectionsInUse, NoConnection, refused
 from router.store.health import answers
 from router.store.statements import Connection
 from router.store.transactions import with_lock_timeout
@@ -133,7 +133,8 @@ class Connections:
         self, part: Part, deadline_s: float | None = None, *, leaves_nothing: bool = False
     ) -> AsyncIterator[Connection]:
         """Lends a connection that waits for no lock longer than 2 s. Raises NoConnection when none is free within the
-        deadline (seconds); without one within `acquire_deadline_s`, or 1 s for requests while too many wait.
+        deadline (seconds); without one within `acquire_deadline_s`, or 1 s for requests while too many wait. It is
+        ConnectionsInUse where the server is there.
 
         A server that refuses or is away is asked again until then. `leaves_nothing`: of what is asked nothing outlives
         its transaction, so that the session needs no cleaning, which costs a round trip, unless something failed.
@@ -185,7 +186,7 @@ class Connections:
                 if not limit.expired():
                     raise
                 self._instruments.connection_timed_out(part)
-                raise NoConnection(self._why_none(part, wait_s)) from self.stock.trouble or error
+                raise self._none(part, wait_s) from self.stock.trouble or error
 
     async def _usable(self, part: Part) -> Session:
         first = False
@@ -244,13 +245,17 @@ class Connections:
             self._instruments.connections_short(now - self._short_since)
         self._short_since = now if self._turns.waiting else None
 
-    def _why_none(self, part: Part, wait_s: float) -> str:
+    def _none(self, part: Part, wait_s: float) -> NoConnection:
         words = f"{part}: no database connection within {wait_s:g} s"
         trouble = self.stock.trouble
         if trouble is not None:
-            return f"{words}; the server gives none: {mask_passwords(f'{type(trouble).__name__}: {trouble}')}"
+            # One that has no connection left for us is not away.
+            kind = ConnectionsInUse if refused(trouble) else NoConnection
+            return kind(f"{words}; the server gives none: {mask_passwords(f'{type(trouble).__name__}: {trouble}')}")
         holders = ", ".join(sorted(str(lending) for lending in self._lent.values())[:5])
-        return f"{words}; {len(self._lent)} of {self.limit} are in use" + (f" ({holders})" if holders else "")
+        return ConnectionsInUse(
+            f"{words}; {len(self._lent)} of {self.limit} are in use" + (f" ({holders})" if holders else "")
+        )
 
 
 @asynccontextmanager
