@@ -14,6 +14,7 @@ from ops.api.refusals import refusals
 from ops.api.tokens import WhyQuery
 from ops.documents.webhooks import dead_document, document
 from router.domain.access import EVERY_TENANT, Permission
+from router.domain.worded import worded
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused
 from router.outbox.addresses import MAX_URL, check_url
@@ -271,7 +272,7 @@ def operations(means: Means) -> list[Operation]:
 
 
 def _number(call: Call) -> int:
-    return number_of(call.path["webhook"], "webhook")
+    return number_of(call.path["webhook"], worded("webhook"))
 
 
 async def _list(call: Call) -> Answer:

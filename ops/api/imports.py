@@ -15,6 +15,7 @@ from ops.api.refusals import refusals
 from ops.api.running import ONE_OF_A_KIND, Job, JobDocument, Jobs, accepted
 from ops.documents.imports import import_document, undone_document
 from router.domain.access import Permission
+from router.domain.worded import worded
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import Kind, Refused
 from router.manual.undo_import import UndoImport
@@ -156,10 +157,10 @@ async def _get(call: Call) -> Answer:
 
 async def _import_of(conn: Connection, call: Call) -> Import:
     """The import that the path names: of the caller's tenant, since numbers are unique over all. Raises Refused."""
-    number = number_of(call.path["import"], "import")
+    number = number_of(call.path["import"], worded("import"))
     found = await imports_of(conn, call.tenant.tenant_id, 1, number)
     if not found:
-        raise Refused(Kind.NOT_FOUND, f"there is no import {number}")
+        raise Refused(Kind.NOT_FOUND, worded("there is no import {number}", number=number))
     return found[0]
 
 
@@ -169,7 +170,7 @@ def _document(call: Call, one: Import) -> ImportDocument:
 
 async def _undo(means: Means, jobs: Jobs, call: Call) -> Answer:
     wanted: UndoWanted = call.body
-    with refusals(call, "a customer of these leads"):
+    with refusals(call, worded("a customer of these leads")):
         async with call.connection() as conn:
             what = await _import_of(conn, call)
             if wanted.dry_run:
@@ -189,7 +190,7 @@ async def _undo(means: Means, jobs: Jobs, call: Call) -> Answer:
 
 
 async def _unmerge(call: Call) -> Answer:
-    with refusals(call, "the lead, or its customer,"):
+    with refusals(call, worded("the lead, or its customer,")):
         async with call.connection() as conn:
             found = await lead_of(conn, call)
             root = await unmerge_lead(conn, found, actor=call.actor, why=call.body.why.strip())

@@ -12,6 +12,7 @@ from ops.api.own import check_own_lead
 from ops.api.personal import seen_by
 from ops.why.collect import why
 from router.domain.access import Permission
+from router.domain.worded import said_by, worded
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import Kind, Refused
 from router.store.assignments import FoundLead, LeadUnknown, lead_numbered
@@ -35,18 +36,18 @@ class LeadQuery(msgspec.Struct, frozen=True):
 
 async def lead_of(conn: Connection, call: Call) -> FoundLead:
     """The lead that the path names: of the caller's tenant, since numbers are unique over all. Raises LeadUnknown."""
-    return await lead_numbered(conn, call.tenant.tenant_id, number_of(call.path["lead"], "lead number"))
+    return await lead_numbered(conn, call.tenant.tenant_id, number_of(call.path["lead"], worded("lead number")))
 
 
 async def _by_number(call: Call) -> Answer:
     text = call.path["id"]
     if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
-        raise Refused(Kind.NOT_FOUND, f"there is no lead {text[:40]!r}: a lead's id is a number")
+        raise Refused(Kind.NOT_FOUND, worded("there is no lead {text!r}: a lead's id is a number", text=text[:40]))
     async with call.connection() as conn:
         try:
             await check_own_lead(conn, call, FoundLead(call.tenant.tenant_id, int(text)))
         except LeadUnknown as error:
-            raise Refused(Kind.NOT_FOUND, str(error)) from None
+            raise Refused(Kind.NOT_FOUND, said_by(error)) from None
         return await _answer(call, conn, int(text))
 
 
@@ -84,7 +85,7 @@ async def _in_journal(call: Call) -> Answer | None:
 
 
 def _not_there() -> NoReturn:
-    raise Refused(Kind.NOT_FOUND, "there is no lead with this source and external_id")
+    raise Refused(Kind.NOT_FOUND, worded("there is no lead with this source and external_id"))
 
 
 async def _answer(call: Call, conn: Connection, lead_id: int) -> Answer:
@@ -92,7 +93,7 @@ async def _answer(call: Call, conn: Connection, lead_id: int) -> Answer:
     try:
         description = await why(conn, FoundLead(tenant_id, lead_id), most_changes=0)
     except LeadUnknown as error:
-        raise Refused(Kind.NOT_FOUND, str(error)) from None
+        raise Refused(Kind.NOT_FOUND, said_by(error)) from None
     contact = await contact_of(conn, tenant_id, lead_id)
     return Answer(
         lead_document(description, contact, partial(seen_by, call), personal=call.token.may(Permission.PERSONAL))

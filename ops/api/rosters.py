@@ -14,6 +14,7 @@ from ops.documents.reps import change_document
 from ops.documents.roster_history import entry_document, rep_entry_document, version_document
 from ops.documents.roster_notes import roster_notes
 from router.domain.access import Permission
+from router.domain.worded import worded
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import Kind, Refused
 from router.store.roster import roll_back_roster
@@ -156,7 +157,7 @@ async def _active(conn: Connection, call: Call) -> int:
 async def _show(call: Call) -> Answer:
     named = call.path["version"]
     with refusals(call):
-        version = number_of(named, "version of the roster")
+        version = number_of(named, worded("version of the roster"))
         if not 1 <= version < 2**31:
             raise Refused(Kind.NOT_FOUND, f"there is no version {named[:40]} of the roster")
         async with call.connection() as conn:
@@ -174,7 +175,7 @@ async def _of_rep(call: Call) -> Answer:
 
 async def _roll_back(call: Call) -> Answer:
     wanted: RosterRollback = call.body
-    with refusals(call, "the roster"):
+    with refusals(call, worded("the roster")):
         async with call.connection() as conn:
             change = await roll_back_roster(
                 conn,
