@@ -16,6 +16,7 @@ from ops.api.refusals import refusals
 from ops.documents.off_duty import off_duty_code
 from router.domain.access import Permission
 from router.domain.masking import mask_email, mask_phone
+from router.domain.worded import worded
 from router.http.operations import Answer, Call, Operation
 from router.manual.assign import assign_by_hand
 from router.store.assignments import Ending, Held, end, held_by, held_in_order, rep_id_of
@@ -179,7 +180,7 @@ def _held(call: Call, held: Held) -> HeldLead:
 
 async def _end(call: Call) -> Answer:
     how = call.body.how
-    with refusals(call, "the lead"):
+    with refusals(call, worded("the lead")):
         async with call.connection() as conn:
             found = await lead_of(conn, call)
             own, about = await check_own_lead(conn, call, found), (found.tenant_id, found.lead_id, how)
@@ -190,7 +191,7 @@ async def _end(call: Call) -> Answer:
 
 async def _assign(call: Call) -> Answer:
     to, note, token = call.body.to, call.body.note, secrets.randbits(63)
-    with refusals(call, "the lead, or the lane of its tenant,"):
+    with refusals(call, worded("the lead, or the lane of its tenant,")):
         async with call.connection() as conn:
             found = await lead_of(conn, call)
             key = (found.tenant_id, found.lead_id)

@@ -12,6 +12,7 @@ from ops.api.refusals import refusals
 from ops.documents.customer_named import customer_named
 from ops.documents.customers import customer_document, moved_document
 from router.domain.access import Permission
+from router.domain.worded import worded
 from router.http.operations import Answer, Call, Operation
 from router.manual.merge_customers import merge_customers, unmerge_customers
 from router.store.customer_merges import merge_numbered, rep_ids
@@ -141,7 +142,7 @@ async def _show(call: Call) -> Answer:
 async def _merge(call: Call) -> Answer:
     stays, moves = number_of(call.path["customer"], CUSTOMER), call.body.customer_id
     tenant_id, note = call.tenant.tenant_id, call.body.note
-    with refusals(call, "one of the customers, or the lane of the tenant,"):
+    with refusals(call, worded("one of the customers, or the lane of the tenant,")):
         async with call.connection() as conn:
             done = await merge_customers(conn, tenant_id, stays, moves, actor=call.actor, note=note)
             names = await rep_ids(conn, tenant_id, [done.into_owner])
@@ -151,7 +152,7 @@ async def _merge(call: Call) -> Answer:
 
 async def _unmerge(call: Call) -> Answer:
     merge_id, tenant_id = number_of(call.path["merge"], MERGE), call.tenant.tenant_id
-    with refusals(call, "one of the customers, or the lane of the tenant,"):
+    with refusals(call, worded("one of the customers, or the lane of the tenant,")):
         async with call.connection() as conn:
             # Numbers of merges are unique over all tenants.
             merge = await merge_numbered(conn, merge_id)

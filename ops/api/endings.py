@@ -10,6 +10,7 @@ from ops.api.fields import Moment, Note, RepId, check_year, wrong
 from ops.api.refusals import refusals
 from router.domain.access import Permission
 from router.domain.bulk_endings import OUTCOMES
+from router.domain.worded import worded
 from router.http.operations import Answer, Call, Operation
 from router.intake.ending_rows import SaidEnding
 from router.manual.end_leads import EndLeads
@@ -84,7 +85,7 @@ def operations() -> list[Operation]:
 
 async def _end_many(call: Call) -> Answer:
     wanted: EndingsWanted = call.body
-    with refusals(call, "one of the leads"):
+    with refusals(call, worded("one of the leads")):
         async with call.connection() as conn:
             now = await database_clock(conn)
             rows = [_row(place, one, now) for place, one in enumerate(wanted.endings)]

@@ -7,6 +7,8 @@ import msgspec
 from msgspec import Meta
 
 from router.domain.span import LONGEST
+from router.domain.worded import worded
+from router.domain.worded_phrases import placed
 from router.http.problems import FieldProblem, Kind, Refused
 
 Json = dict[str, Any]
@@ -32,10 +34,10 @@ class PageQuery(msgspec.Struct, frozen=True):
 def check_year(pointer: str, at: datetime | None) -> datetime | None:
     """In UTC, a time around which days can be computed. Raises Refused; `pointer` is where it was given."""
     if at is not None and not _FIRST_YEAR < at.year < _LAST_YEAR:
-        raise wrong(pointer, f"must be between the years {_FIRST_YEAR} and {_LAST_YEAR}")
+        raise wrong(pointer, worded("must be between the years {first} and {last}", first=_FIRST_YEAR, last=_LAST_YEAR))
     return None if at is None else at.astimezone(UTC)
 
 
 def wrong(pointer: str, reason: str) -> Refused:
     """One value that is wrong."""
-    return Refused(Kind.INVALID, f"{pointer}: {reason}", [FieldProblem(pointer, reason)])
+    return Refused(Kind.INVALID, placed(pointer, reason), [FieldProblem(pointer, reason)])

@@ -17,6 +17,7 @@ from ops.listing.groups import AT_WORK, MemberFilter, RulesMissing, Standing, li
 from ops.listing.lead_filter import REASONS, FiltersConflict, LeadFilter, State
 from ops.listing.leads import GroupUnknown, group_number, list_leads
 from router.domain.access import Permission
+from router.domain.worded import said_by
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused
 
@@ -135,11 +136,11 @@ async def _leads(means: Means, call: Call) -> Answer:
                     engines=means.engines,
                 )
             except FiltersConflict as error:
-                raise Refused(Kind.INVALID, str(error), [FieldProblem("?", str(error))]) from error
+                raise Refused(Kind.INVALID, said_by(error), [FieldProblem("?", str(error))]) from error
             except CursorInvalid as error:
-                raise Refused(Kind.INVALID, str(error), [FieldProblem("?after", str(error))]) from error
+                raise Refused(Kind.INVALID, said_by(error), [FieldProblem("?after", str(error))]) from error
             except GroupUnknown as error:
-                raise Refused(Kind.NOT_FOUND, str(error)) from error
+                raise Refused(Kind.NOT_FOUND, said_by(error)) from error
     return Answer(msgspec.convert(seen_by(call, msgspec.to_builtins(page)), LeadsDocument))
 
 
@@ -149,7 +150,7 @@ async def _groups(means: Means, call: Call) -> Answer:
             try:
                 found = await list_groups(conn, presence, call.tenant.tenant_id, means.engines)
             except RulesMissing as error:
-                raise Refused(Kind.CONFLICT, str(error)) from error
+                raise Refused(Kind.CONFLICT, said_by(error)) from error
     return Answer(msgspec.convert(seen_by(call, msgspec.to_builtins(found)), GroupsDocument))
 
 
@@ -164,9 +165,9 @@ async def _group(means: Means, call: Call) -> Answer:
                 number = await group_number(conn, tenant_id, call.path["group"])
                 part = await page_of_members(conn, presence, tenant_id, number, means.engines, asked)
             except GroupUnknown as error:
-                raise Refused(Kind.NOT_FOUND, str(error)) from error
+                raise Refused(Kind.NOT_FOUND, said_by(error)) from error
             except RulesMissing as error:
-                raise Refused(Kind.CONFLICT, str(error)) from error
+                raise Refused(Kind.CONFLICT, said_by(error)) from error
     following = None if part.last is None else cursor(part.last)
     document = {**msgspec.to_builtins(part.found), "matching": part.matching, "next": following}
     return Answer(msgspec.convert(seen_by(call, document), MembersDocument))

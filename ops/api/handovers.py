@@ -7,12 +7,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from ops.api.fields import Json, RepId, wrong
+from ops.api.fields import OF_PARTS, Json, RepId, wrong
 from ops.api.means import Means
 from ops.api.refusals import refusals
 from ops.api.running import ONE_OF_A_KIND, Job, JobDocument, Jobs, accepted
 from ops.documents.handover import HandoverReport, hand_over
 from router.domain.access import Permission
+from router.domain.worded import worded
 from router.drain.presence import Presence
 from router.http.operations import Answer, Call, Operation
 from router.manual.handover import Handover
@@ -47,7 +48,9 @@ class HandoverDocument(msgspec.Struct, frozen=True, kw_only=True):
     already_handed_over: int
     elsewhere: list[Json]
     refused: str | None
+    refused_parts: Annotated[list[Json] | None, Meta(description=OF_PARTS)] = None
     stopped: str | None
+    stopped_parts: Annotated[list[Json] | None, Meta(description=OF_PARTS)] = None
     preview: Json | None
 
 
@@ -74,9 +77,9 @@ def operations(means: Means, jobs: Jobs) -> list[Operation]:
 async def _hand_over(means: Means, jobs: Jobs, call: Call) -> Answer:
     wanted: HandoverWanted = call.body
     if (wanted.to is None) is not wanted.by_rules:
-        raise wrong("/to", "say who gets the leads: either to, or by_rules")
+        raise wrong("/to", worded("say who gets the leads: either to, or by_rules"))
     if wanted.as_many_as_fit and wanted.by_rules:
-        raise wrong("/as_many_as_fit", "goes with to: the rules keep to the caps by themselves")
+        raise wrong("/as_many_as_fit", worded("goes with to: the rules keep to the caps by themselves"))
     with refusals(call):
         async with call.connection() as conn, means.presence() as presence:
             report = await _planned(conn, presence, call)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ops.text.translation import N_
+from router.domain.worded import worded
 from router.http.problems import Kind, Refused
 
 LONGEST_NUMBER = 15
@@ -22,7 +23,7 @@ class IdKind:
 
 
 LEAD = IdKind(
-    "lead number",
+    worded("lead number"),
     "4711",
     "a lead's number is its lead_id in lists and events; GET /v1/leads?source=SOURCE&external_id=ID finds the lead by "
     "the id that it was handed in with",
@@ -32,25 +33,25 @@ LEAD = IdKind(
     ),
 )
 BATCH = IdKind(
-    "batch",
+    worded("batch"),
     "12",
     "GET /v1/leads/{lead}/why names the batch of each decision",
     N_("there is no such batch: it is a number, such as 12, as in the timeline of a lead"),
 )
 IMPORT = IdKind(
-    "import",
+    worded("import"),
     "12",
     "GET /v1/imports lists them",
     N_("there is no such import: it is a number, such as 12; the page Imports lists them"),
 )
 WEBHOOK = IdKind(
-    "webhook",
+    worded("webhook"),
     "1",
     "GET /v1/event-webhooks lists them",
     N_("there is no such endpoint: it is a number, such as 1; the page Events lists them"),
 )
 EVENT = IdKind(
-    "event",
+    worded("event"),
     "evt_1042_17",
     "GET /v1/events:latest lists the last ones; older ones are removed (events.retention_days)",
     N_(
@@ -59,17 +60,19 @@ EVENT = IdKind(
     ),
 )
 RULES_VERSION = IdKind(
-    "version of the rules",
+    worded("version of the rules"),
     "3",
     "GET /v1/rulesets lists them",
     N_("there is no such version of the rules: it is a number, such as 3; the page Rules lists them"),
 )
-ROSTER_VERSION = IdKind("version of the roster", "3", "GET /v1/rosters lists them")
-CUSTOMER = IdKind("customer number", "12", "GET /v1/customers/{customer} finds it by a phone or an e-mail address, too")
-MERGE = IdKind("merge", "5", "GET /v1/customers/{customer} lists the merges of a customer")
-PROCESS = IdKind("process", "23654", "GET /v1/blockers lists the processes that block us")
-TOKEN = IdKind("token", "f00795c7", "GET /v1/tokens lists them")
-REP = IdKind("rep", "r017", "GET /v1/reps lists them")
+ROSTER_VERSION = IdKind(worded("version of the roster"), "3", "GET /v1/rosters lists them")
+CUSTOMER = IdKind(
+    worded("customer number"), "12", "GET /v1/customers/{customer} finds it by a phone or an e-mail address, too"
+)
+MERGE = IdKind(worded("merge"), "5", "GET /v1/customers/{customer} lists the merges of a customer")
+PROCESS = IdKind(worded("process"), "23654", "GET /v1/blockers lists the processes that block us")
+TOKEN = IdKind(worded("token"), "f00795c7", "GET /v1/tokens lists them")
+REP = IdKind(worded("rep"), "r017", "GET /v1/reps lists them")
 
 
 class UnknownId(Refused):
@@ -84,9 +87,17 @@ def number_of(text: str, id_kind: IdKind) -> int:
     """A number in an address. Raises UnknownId: what is not a number is not there."""
     if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER:
         return int(text)
-    raise UnknownId(id_kind, f"{text[:40]!r} is not a valid {id_kind.what}: it is a number, such as {id_kind.example}")
+    raise UnknownId(
+        id_kind,
+        worded(
+            "{text!r} is not a valid {what}: it is a number, such as {example}",
+            text=text[:40],
+            what=id_kind.what,
+            example=id_kind.example,
+        ),
+    )
 
 
 def not_there(id_kind: IdKind, named: object, why: str | None = None) -> UnknownId:
     """For one that has the right form; `why` = what is known of it (None = that there is none)."""
-    return UnknownId(id_kind, why or f"there is no {id_kind.what} {named}")
+    return UnknownId(id_kind, why or worded("there is no {what} {named}", what=id_kind.what, named=named))

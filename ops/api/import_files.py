@@ -23,7 +23,7 @@ from ops.documents.file_import import CannotImport, FileImport, ReadAs, open_lea
 from ops.documents.import_result import ImportResult
 from router.domain.access import Permission
 from router.domain.phrases import count
-from router.domain.worded import changed, said_by, worded
+from router.domain.worded import changed, parts_of, said_by, worded
 from router.http.body import SLOWEST_RATE
 from router.http.operations import Answer, Call, Operation
 from router.http.upload import MULTIPART, Upload, read_form_with_file
@@ -33,7 +33,7 @@ from router.intake.file_kind import READABLE
 from router.intake.lead_file import LeadFile
 from router.intake.rejects import KeptRejects
 from router.rules.columns import columns_after
-from router.rules.mapping import FileMapping, parse_mapping
+from router.rules.mapping import IN_A_FILE, FileMapping, parse_mapping
 from router.store import sources
 from router.store.apart import apart, takes_long
 from router.store.changes import Change, record_change
@@ -56,7 +56,6 @@ ENDINGS = tuple(one.strip() for one in READABLE.split(","))
 # Other requests of this process are not to wait for a batch.
 _BATCH_ROWS = 1_000
 _SENT = "sent with the file"
-_FILE_OF_MAPPING = " (in a file: --mapping M.yaml)"
 _OPTION = re.compile(r"--(encoding|delimiter|sheet|mapping)\b")
 _MAX_WHY = 1_000
 
@@ -136,7 +135,7 @@ def operations(means: Means, jobs: Jobs) -> list[Operation]:
 async def _import(means: Means, jobs: Jobs, call: Call) -> Answer:
     form = await read_form_with_file(call.request, FIELDS, MAX_FILE)
     if form.upload is None:
-        raise wrong("/file", "is missing; send the file as a field with this name")
+        raise wrong("/file", worded("is missing; send the file as a field with this name"))
     try:
         wanted = await read_wanted(call, form.fields)
         return accepted(call, await start_import(means, jobs, call, form.upload, wanted))
@@ -148,21 +147,21 @@ async def read_wanted(call: Call, fields: Mapping[str, str]) -> ImportWanted:
     """What the fields of the form ask for. Raises Refused with what is wrong."""
     dry_run = fields.get("dry_run") or "false"
     if dry_run not in ("true", "false"):
-        raise wrong("/dry_run", "is either true or false")
+        raise wrong("/dry_run", worded("is either true or false"))
     why = fields.get("why", "").strip()
     if len(why) > _MAX_WHY:
-        raise wrong("/why", f"has more than {_MAX_WHY:,} characters")
+        raise wrong("/why", worded("has more than {limit:,} characters", limit=_MAX_WHY))
     encoding, delimiter = (fields.get(name, "").strip() or None for name in ("encoding", "delimiter"))
     try:
         if encoding:
             text_encoding(encoding)
     except EncodingUnknown as error:
-        raise wrong("/encoding", str(error)) from None
+        raise wrong("/encoding", said_by(error)) from None
     try:
         if delimiter:
             delimiter_named(delimiter)
     except DelimiterUnknown as error:
-        raise wrong("/delimiter", str(error)) from None
+        raise wrong("/delimiter", said_by(error)) from None
     source = fields.get("mapping_of", "").strip()
     plan, named = await _mapping(call, fields.get("mapping", ""), source)
     read_as = ReadAs(plan, encoding, delimiter, fields.get("sheet", "").strip() or None)
@@ -172,7 +171,7 @@ async def read_wanted(call: Call, fields: Mapping[str, str]) -> ImportWanted:
 async def _mapping(call: Call, text: str, source: str) -> tuple[FileMapping, str]:
     """The mapping, and what it is called. Raises Refused."""
     if text.strip() and source:
-        raise wrong("/mapping_of", "is given beside a mapping; give one of them")
+        raise wrong("/mapping_of", worded("is given beside a mapping; give one of them"))
     with refusals(call):
         if source:
             async with call.connection() as conn:
@@ -200,10 +199,18 @@ async def start_import(means: Means, jobs: Jobs, call: Call, upload: Upload, wan
 
 def _check_file(upload: Upload) -> None:
     if upload.size == 0:
-        raise wrong("/file", f"{upload.name} is empty: it has 0 bytes")
+        raise wrong("/file", worded("{name} is empty: it has 0 bytes", name=upload.name))
     ending = Path(upload.name).suffix.lower()
     if ending and ending not in (*ENDINGS, ".tab", ".xls", ".xlsm"):
-        raise wrong("/file", f"{upload.name}: unknown file type {ending!r}; what can be read: {READABLE}")
+        raise wrong(
+            "/file",
+            worded(
+                "{name}: unknown file type {ending!r}; what can be read: {readable}",
+                name=upload.name,
+                ending=ending,
+                readable=READABLE,
+            ),
+        )
 
 
 async def _work(means: Means, call: Call, upload: Upload, wanted: ImportWanted, job: Job) -> Json:
@@ -227,8 +234,9 @@ async def _work(means: Means, call: Call, upload: Upload, wanted: ImportWanted, 
     except BaseException:
         rejects.discard()
         raise
+    notes = [as_fields(note) for note in opened.notes]
     document = result.document(None, time.monotonic() - begin)
-    return {**document, "notes": [as_fields(note) for note in document["notes"]]}
+    return {**document, "notes": list(map(str, notes)), "notes_parts": list(map(parts_of, notes))}
 
 
 async def _opened(upload: Upload, read_as: ReadAs) -> LeadFile:
@@ -249,7 +257,7 @@ async def _opened(upload: Upload, read_as: ReadAs) -> LeadFile:
 
 def as_fields(message: str) -> str:
     """A sentence of the command, whose options are fields of the form here."""
-    return changed(message, lambda text: _OPTION.sub(r"\1", text.replace(_FILE_OF_MAPPING, "")))
+    return changed(message, lambda text: _OPTION.sub(r"\1", text.replace(IN_A_FILE, "")))
 
 
 async def _run(

@@ -16,6 +16,7 @@ from ops.api.refusals import refusals
 from ops.api.running import ONE_OF_A_KIND, Job, JobDocument, Jobs, accepted
 from ops.documents.imports import import_document, undone_document
 from router.domain.access import Permission
+from router.domain.worded import worded
 from router.http.operations import Answer, Call, Operation
 from router.manual.undo_import import UndoImport
 from router.manual.unmerge_lead import unmerge_lead
@@ -169,7 +170,7 @@ def _document(call: Call, one: Import) -> ImportDocument:
 
 async def _undo(means: Means, jobs: Jobs, call: Call) -> Answer:
     wanted: UndoWanted = call.body
-    with refusals(call, "a customer of these leads"):
+    with refusals(call, worded("a customer of these leads")):
         async with call.connection() as conn:
             what = await _import_of(conn, call)
             if wanted.dry_run:
@@ -189,7 +190,7 @@ async def _undo(means: Means, jobs: Jobs, call: Call) -> Answer:
 
 
 async def _unmerge(call: Call) -> Answer:
-    with refusals(call, "the lead, or its customer,"):
+    with refusals(call, worded("the lead, or its customer,")):
         async with call.connection() as conn:
             found = await lead_of(conn, call)
             root = await unmerge_lead(conn, found, actor=call.actor, why=call.body.why.strip())

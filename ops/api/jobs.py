@@ -22,6 +22,8 @@ from ops.replay.run import replay
 from ops.replay.variants import Changes
 from ops.replay.verify import verify
 from router.domain.access import Permission
+from router.domain.worded import said_by, worded
+from router.domain.worded_phrases import placed
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused
 from router.rules.file import RulesFile
@@ -136,14 +138,14 @@ def _check(wanted: JobWanted) -> None:
     if wanted.kind == "audit":
         defaults = {field.name: field.default for field in msgspec.structs.fields(JobWanted)}
         given = [name for name in _OF_REPLAY if getattr(wanted, name) not in (defaults[name], [], {})]
-        problems = [FieldProblem(f"/{name}", "belongs to a replay") for name in given]
+        problems = [FieldProblem(f"/{name}", worded("belongs to a replay")) for name in given]
     else:
         if wanted.sample is not None:
-            problems.append(FieldProblem("/sample", "belongs to an audit"))
+            problems.append(FieldProblem("/sample", worded("belongs to an audit")))
         if wanted.verify == changed:
-            problems.append(FieldProblem("/verify", "either verify, or change something: rules or set"))
+            problems.append(FieldProblem("/verify", worded("either verify, or change something: rules or set")))
     if problems:
-        raise Refused(Kind.INVALID, f"{problems[0].pointer}: {problems[0].reason}", problems)
+        raise Refused(Kind.INVALID, placed(problems[0].pointer, problems[0].reason), problems)
 
 
 def _audit(means: Means, call: Call, sample: int) -> Work:
@@ -163,7 +165,7 @@ def _audit(means: Means, call: Call, sample: int) -> Work:
 async def _replay(means: Means, call: Call, wanted: JobWanted) -> Work:
     since, until = check_year("/since", wanted.since), check_year("/until", wanted.until)
     if since is not None and until is not None and since >= until:
-        raise wrong("/since", "must be before until")
+        raise wrong("/since", worded("must be before until"))
     changes = Changes(await _rules(call, wanted), _overrides(wanted.set))
 
     async def work(job: Job) -> Json:
@@ -200,7 +202,7 @@ def _overrides(texts: list[str]) -> list[Override]:
         try:
             found.append(read_override(text))
         except BadOverride as error:
-            problems.append(FieldProblem(f"/set/{number}", str(error)))
+            problems.append(FieldProblem(f"/set/{number}", said_by(error)))
     if problems:
-        raise Refused(Kind.INVALID, f"{problems[0].pointer}: {problems[0].reason}", problems)
+        raise Refused(Kind.INVALID, placed(problems[0].pointer, problems[0].reason), problems)
     return found

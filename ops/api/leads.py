@@ -13,6 +13,7 @@ from ops.api.personal import seen_by
 from ops.api.refusals import refusals
 from ops.why.collect import why
 from router.domain.access import Permission
+from router.domain.worded import worded
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import Kind, Refused
 from router.store.assignments import FoundLead, lead_numbered
@@ -82,7 +83,10 @@ async def _in_journal(call: Call) -> Answer | None:
 def _not_there() -> NoReturn:
     raise Refused(
         Kind.NOT_FOUND,
-        "there is no lead with this source and external_id; GET /v1/leads:list?source=SOURCE lists the source's leads",
+        worded(
+            "there is no lead with this source and external_id; "
+            "GET /v1/leads:list?source=SOURCE lists the source's leads"
+        ),
     )
 
 

@@ -18,6 +18,7 @@ from ops.listing.loads import LoadFilter, Who, list_loads
 from ops.listing.reps import Shares
 from ops.listing.shares import group_shares
 from router.domain.access import Permission
+from router.domain.worded import said_by
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import Kind, Refused
 
@@ -130,7 +131,7 @@ async def _loads(means: Means, call: Call) -> Answer:
             try:
                 found = await list_loads(conn, presence, call.tenant.tenant_id, asked, means.engines)
             except GroupUnknown as error:
-                raise Refused(Kind.NOT_FOUND, str(error)) from error
+                raise Refused(Kind.NOT_FOUND, said_by(error)) from error
     document = LoadsDocument(
         as_of=found.as_of,
         summary=msgspec.to_builtins(found.summary),
@@ -158,7 +159,7 @@ async def _shares(means: Means, shares: dict[int, Shares], call: Call) -> Answer
             try:
                 number = await group_number(conn, tenant_id, call.path["group"])
             except GroupUnknown as error:
-                raise Refused(Kind.NOT_FOUND, str(error)) from error
+                raise Refused(Kind.NOT_FOUND, said_by(error)) from error
             found = await group_shares(conn, tenant_id, number, timedelta(days=days), shares[days], means.engines)
     count_anew(shares[days], call, found.since)
     document = SharesDocument(

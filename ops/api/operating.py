@@ -19,6 +19,7 @@ from ops.documents.retry import RetryReport, retry_all
 from ops.waiting.retry import Ask, Retry
 from router.domain.access import Permission
 from router.domain.reason import Reason
+from router.domain.worded import worded
 from router.http.operations import Answer, Call, Operation
 from router.store.parking import BY_HAND, park, unpark
 from router.store.pauses import Pause, pause, resume
@@ -169,7 +170,7 @@ def operations(means: Means, jobs: Jobs) -> list[Operation]:
 
 async def _park(call: Call) -> Answer:
     why = call.body.why.strip()
-    with refusals(call, "the lead"):
+    with refusals(call, worded("the lead")):
         async with call.connection() as conn:
             found = await lead_of(conn, call)
             at = await park(conn, found, call.actor, why)
@@ -177,7 +178,7 @@ async def _park(call: Call) -> Answer:
 
 
 async def _unpark(call: Call) -> Answer:
-    with refusals(call, "the lead, or the lane of its tenant,"):
+    with refusals(call, worded("the lead, or the lane of its tenant,")):
         async with call.connection() as conn:
             found = await lead_of(conn, call)
             reason = await unpark(conn, found, call.actor, call.body.why.strip())
@@ -186,7 +187,7 @@ async def _unpark(call: Call) -> Answer:
 
 async def _pause(call: Call) -> Answer:
     tenant, span = call.tenant, timedelta(seconds=call.body.seconds)
-    with refusals(call, f"the lane of {tenant.name}"):
+    with refusals(call, worded("the lane of {tenant}", tenant=tenant.name)):
         async with call.connection() as conn:
             made, before = await pause(conn, tenant, span, call.actor, call.body.why.strip())
     return Answer(Paused(tenant.name, PauseDocument(made.until, made.why), _pause_document(before)))
@@ -194,7 +195,7 @@ async def _pause(call: Call) -> Answer:
 
 async def _resume(call: Call) -> Answer:
     tenant = call.tenant
-    with refusals(call, f"the lane of {tenant.name}"):
+    with refusals(call, worded("the lane of {tenant}", tenant=tenant.name)):
         async with call.connection() as conn:
             before = await resume(conn, tenant, call.actor, call.query.why.strip())
     return Answer(Resumed(tenant.name, before is not None, _pause_document(before)))

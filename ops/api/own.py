@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 from router.domain.access import TokenRole
+from router.domain.worded import worded
 from router.http.operations import Call
 from router.http.problems import Kind, Refused
 from router.store.assignments import FoundLead, LeadUnknown, place_of, rep_id_of
@@ -15,7 +16,7 @@ def check_own_rep(call: Call, rep_id: str) -> None:
     Raises Refused.
     """
     if call.token.role is TokenRole.REP and call.token.rep_id != rep_id:
-        raise Refused(Kind.NOT_ALLOWED, "a rep's token speaks of its own rep only")
+        raise Refused(Kind.NOT_ALLOWED, worded("a rep's token speaks of its own rep only"))
 
 
 async def check_own_lead(conn: Connection, call: Call, lead: FoundLead) -> int | None:
@@ -29,4 +30,4 @@ async def check_own_lead(conn: Connection, call: Call, lead: FoundLead) -> int |
         _, rep_no = await place_of(conn, lead)
         if rep_no is not None and await rep_id_of(conn, lead.tenant_id, rep_no) == call.token.rep_id:
             return rep_no
-    raise LeadUnknown(f"there is no lead number {lead.lead_id}")
+    raise LeadUnknown(worded("there is no lead number {lead}", lead=lead.lead_id))

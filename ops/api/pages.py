@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from ops.api.fields import wrong
+from router.domain.worded import worded
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -25,7 +26,7 @@ def read_cursor(text: str | None, kind: type[K]) -> K | None:
     try:
         return msgspec.json.decode(base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True), type=kind)
     except (binascii.Error, ValueError, RecursionError):
-        raise wrong("?after", "is not a cursor of this list; take `next` of the page before") from None
+        raise wrong("?after", worded("is not a cursor of this list; take `next` of the page before")) from None
 
 
 def page(rows: Sequence[T], limit: int, key: Callable[[T], object]) -> tuple[Sequence[T], str | None]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ops.bundle.redact import mask_contacts
 from router.domain.access import EVERY_TENANT, Permission
+from router.domain.worded import changed
 from router.http.operations import Call
 from router.telemetry.masking import MASK, mask_literals
 
@@ -26,7 +27,7 @@ def seen_by(call: Call, document: Any) -> Any:
 
 def words_for(call: Call, text: str) -> str:
     """A sentence as the token of the call may see it."""
-    return text if call.token.may(Permission.PERSONAL) else mask_contacts(text)
+    return text if call.token.may(Permission.PERSONAL) else changed(text, mask_contacts)
 
 
 def _seen(value: Any, *, personal: bool, own: str | None, key: str = "") -> Any:

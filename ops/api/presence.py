@@ -9,6 +9,7 @@ from ops.api.own import check_own_rep
 from ops.api.refusals import refusals
 from ops.documents.presence import NoPresence, PresenceUnknown, tell_presence
 from router.domain.access import Permission
+from router.domain.worded import said_by
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import Kind, Refused, busy
 from router.store.roster import current_rep
@@ -58,7 +59,7 @@ async def _tell(means: Means, call: Call, *, away: bool) -> Answer:
             try:
                 seconds = await tell_presence(conn, means.redis_url, call.tenant, rep_id, away=away)
             except NoPresence as error:
-                raise Refused(Kind.CONFLICT, str(error)) from error
+                raise Refused(Kind.CONFLICT, said_by(error)) from error
             except PresenceUnknown as error:
-                raise busy(str(error)) from error
+                raise busy(said_by(error)) from error
     return Answer(PresenceDocument(rep_id, not away, None if away else seconds))

@@ -7,6 +7,8 @@ from ops.api.ids import LEAD, REP, TOKEN, WEBHOOK, IdKind, not_there
 from ops.api.personal import words_for
 from router.domain.access import Permission
 from router.domain.clocks import ClockDisputed
+from router.domain.worded import said_by, worded
+from router.domain.worded_phrases import placed
 from router.http.operations import Call
 from router.http.problems import FieldProblem, Kind, Refused, busy
 from router.manual.assign import CannotGive
@@ -58,32 +60,39 @@ _CONFLICTS = (
 )
 
 
+_SOMETHING = worded("what this needs")
+
+
 @contextmanager
-def refusals(call: Call, locked: str = "what this needs") -> Iterator[None]:
+def refusals(call: Call, locked: str = _SOMETHING) -> Iterator[None]:
     """`locked` names what somebody else may keep locked. Details say no more than the caller may see."""
     try:
         yield
     except _UNKNOWN as error:
         raise _not_there(call, error) from error
     except _CONFLICTS as error:
-        raise Refused(Kind.CONFLICT, words_for(call, str(error))) from error
+        raise Refused(Kind.CONFLICT, words_for(call, said_by(error))) from error
     except (ZoneDiffers, TenantError) as error:
-        raise Refused(Kind.INVALID, str(error), [FieldProblem("", str(error))]) from error
+        raise Refused(Kind.INVALID, said_by(error), [FieldProblem("", said_by(error))]) from error
     except InvalidFile as error:
-        raise Refused(Kind.INVALID, str(error.problems[0]), file_problems(error)) from error
+        raise Refused(Kind.INVALID, error.problems[0].said, file_problems(error)) from error
     except LOCK_TIMEOUTS as error:
-        raise Refused(Kind.CONFLICT, f"{locked} is locked by another session; nothing changed, try again") from error
+        raise Refused(
+            Kind.CONFLICT, worded("{locked} is locked by another session; nothing changed, try again", locked=locked)
+        ) from error
     except ClockDisputed as error:
-        raise busy(str(error)) from error
+        raise busy(said_by(error)) from error
     except PostgresError as error:
         if trouble_of(error) is not Trouble.REFUSED_ROW:
             raise
-        raise Refused(Kind.INVALID, "the database cannot take one of the values; nothing was changed") from error
+        raise Refused(
+            Kind.INVALID, worded("the database cannot take one of the values; nothing was changed")
+        ) from error
 
 
 def _not_there(call: Call, error: Exception) -> Refused:
     """Who may look at all leads of the tenant is shown where the id is found."""
-    words = words_for(call, str(error))
+    words = words_for(call, said_by(error))
     id_kind = next((kind for of, kind in _ID_KINDS.items() if isinstance(error, of)), None)
     if id_kind is None or not call.token.may(Permission.READ):
         return Refused(Kind.NOT_FOUND, words)
@@ -93,6 +102,8 @@ def _not_there(call: Call, error: Exception) -> Refused:
 def file_problems(error: InvalidFile | RulesError) -> list[FieldProblem]:
     """Each with its line, and the field where there is one."""
     return [
-        FieldProblem(f"line {one.line}" if one.line else "", ": ".join(filter(None, (one.field, one.message))))
+        FieldProblem(
+            f"line {one.line}" if one.line else "", placed(one.field, one.message) if one.field else one.message
+        )
         for one in error.problems
     ]

@@ -22,6 +22,8 @@ from ops.listing.reps import SHARE_OVER, RepNow, Reps, Shares, reps_now
 from router.domain.access import Permission
 from router.domain.rep_fields import MAX_CAP, MAX_NAMES, MAX_TEXT, MAX_WEIGHT, RepLine, read_field
 from router.domain.roster_change import RepRecord, RosterChange
+from router.domain.worded import said_by, worded
+from router.domain.worded_phrases import placed
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused
 from router.intake.roster_file import PROBLEMS_SHOWN, RosterError, read_roster_body
@@ -308,7 +310,7 @@ async def _set_available(call: Call) -> Answer:
 
 async def _changed(call: Call, given: dict[str, Any]) -> Answer:
     changes = _values(given)
-    with refusals(call, "the roster"):
+    with refusals(call, worded("the roster")):
         async with call.connection() as conn:
             change = await set_rep(
                 conn, call.tenant.tenant_id, call.path["rep"], changes, call.actor, note=call.body.note
@@ -324,11 +326,11 @@ def _values(given: dict[str, Any]) -> dict[str, Any]:
         try:
             values[name] = read_field(name, _written(value))
         except ValueError as error:
-            problems.append(FieldProblem(f"/{name}", str(error)))
+            problems.append(FieldProblem(f"/{name}", said_by(error)))
     if problems:
-        raise Refused(Kind.INVALID, f"{problems[0].pointer}: {problems[0].reason}", problems)
+        raise Refused(Kind.INVALID, placed(problems[0].pointer, problems[0].reason), problems)
     if not values:
-        raise wrong("", "has nothing to set; give available or another field")
+        raise wrong("", worded("has nothing to set; give available or another field"))
     return values
 
 
@@ -352,7 +354,7 @@ async def _import(call: Call) -> Answer:
         listed = [_problem(one) for one in error.problems[:PROBLEMS_SHOWN]]
         detail = f"nothing was imported: {error.problems[0]}"
         raise Refused(Kind.INVALID, detail, listed) from error
-    with refusals(call, "the roster"):
+    with refusals(call, worded("the roster")):
         async with call.connection() as conn:
             change = await _imported(conn, call, lines)
             alone = [rep.rep_id for rep in await current_reps(conn, call.tenant.tenant_id) if in_no_group(rep)]

@@ -15,6 +15,7 @@ from ops.documents.reps import change_document
 from ops.documents.roster_history import entry_document, rep_entry_document, version_document
 from ops.documents.roster_notes import roster_notes
 from router.domain.access import Permission
+from router.domain.worded import worded
 from router.http.operations import Answer, Call, Operation
 from router.store.roster import roll_back_roster
 from router.store.roster_history import history, rep_history, version_shown
@@ -174,7 +175,7 @@ async def _of_rep(call: Call) -> Answer:
 
 async def _roll_back(call: Call) -> Answer:
     wanted: RosterRollback = call.body
-    with refusals(call, "the roster"):
+    with refusals(call, worded("the roster")):
         async with call.connection() as conn:
             change = await roll_back_roster(
                 conn,

@@ -1,7 +1,6 @@
 """Rulesets over HTTP: check, compare, apply, history, one version, rollback."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Annotated
 
 import msgspec
@@ -15,6 +14,8 @@ from ops.api.refusals import refusals
 from ops.documents.rules import applied_document, compared_document, findings_document
 from router.domain.access import Permission
 from router.domain.lint import ALL_READ, Finding, Level, lint_rules
+from router.domain.worded import NOTHING, Worded, parts_of, restored, worded
+from router.domain.worded_phrases import placed
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused, pointer_to
 from router.http.reading import convert_body, json_body
@@ -71,6 +72,7 @@ class RulesProblem(msgspec.Struct, frozen=True):
     line: int
     field: str
     message: str
+    parts: Annotated[list[Json] | None, Meta(description=OF_PARTS)] = None
 
 
 class RulesChecked(msgspec.Struct, frozen=True):
@@ -266,10 +268,11 @@ async def _given(call: Call) -> RulesGiven:
 def check_named(given: Mapping[str, str], named: Mapping[str, str]) -> None:
     """Lists that are given beside those that the rules name: one more has its name misspelt. Raises Refused."""
     unused = [
-        FieldProblem(pointer_to("lists", name), "no rule names this list") for name in sorted(given.keys() - named)
+        FieldProblem(pointer_to("lists", name), worded("no rule names this list"))
+        for name in sorted(given.keys() - named)
     ]
     if unused:
-        raise Refused(Kind.INVALID, f"{unused[0].pointer}: {unused[0].reason}", unused)
+        raise Refused(Kind.INVALID, placed(unused[0].pointer, unused[0].reason), unused)
 
 
 async def _check(call: Call) -> Answer:
@@ -301,7 +304,11 @@ def _read(source: str, lists: ReadList) -> tuple[RulesFile | None, RulesError | 
 
 
 def _problems(error: RulesError | None) -> list[RulesProblem]:
-    return [] if error is None else [msgspec.convert(asdict(one), RulesProblem) for one in error.problems]
+    """What is made into JSON cannot be worded."""
+    return [
+        RulesProblem(str(one.file), one.line, one.field, str(one.message), parts_of(one.message))
+        for one in (error.problems if error is not None else ())
+    ]
 
 
 async def _diff(call: Call) -> Answer:
@@ -325,7 +332,7 @@ async def _apply(call: Call) -> Answer:
         check_named(given.lists, rules.lists)
         return Given(rules, base if rules.lists.keys() - given.lists else None)
 
-    with refusals(call, "the tenant's rules"):
+    with refusals(call, worded("the tenant's rules")):
         try:
             done = await apply_checked(
                 call.connection,
@@ -339,10 +346,12 @@ async def _apply(call: Call) -> Answer:
                 if_version=query.if_version,
             )
         except RulesFaulty as error:
-            raise _not_applied(Kind.INVALID, error.rules, error.errors, "") from error
+            raise _not_applied(Kind.INVALID, error.rules, error.errors) from error
     rules = done.rules
     if done.stopped_by and not query.dry_run:
-        raise _not_applied(Kind.CONFLICT, rules, done.stopped_by, "; correct the rules, or apply them with anyway")
+        raise _not_applied(
+            Kind.CONFLICT, rules, done.stopped_by, worded("; correct the rules, or apply them with anyway")
+        )
     document = applied_document(done.applied) | {
         "findings": findings_document(rules, done.findings, parts=True),
         "dry_run": query.dry_run,
@@ -351,16 +360,26 @@ async def _apply(call: Call) -> Answer:
     return Answer(msgspec.convert(document, RulesApplied))
 
 
-def _not_applied(kind: Kind, rules: RulesFile, findings: Sequence[Finding], what_to_do: str) -> Refused:
+def _not_applied(kind: Kind, rules: RulesFile, findings: Sequence[Finding], what_to_do: Worded = NOTHING) -> Refused:
     """The refusal of rules with these errors or warnings, each with its line."""
-    listed = [FieldProblem(f"line {one['line']}", _said(one)) for one in findings_document(rules, findings)]
-    more = f" ({len(listed) - 1} more)" if len(listed) > 1 else ""
-    return Refused(kind, f"nothing was applied: {listed[0].reason}{more}{what_to_do}", listed)
+    listed = [FieldProblem(f"line {one['line']}", _said(one)) for one in findings_document(rules, findings, parts=True)]
+    return Refused(kind, _nothing_applied(listed[0].reason, len(listed) - 1) + what_to_do, listed)
 
 
 def _said(finding: Json) -> str:
-    of_rule = f'rule "{finding["rule"]}": ' if finding["rule"] else ""
-    return f"{of_rule}{finding['message']}"
+    said = restored(finding["message"], finding["parts"])
+    if not finding["rule"]:
+        return said
+    if isinstance(said, Worded):
+        return worded('rule "{rule}": {problem}', rule=finding["rule"], problem=said)
+    return f'rule "{finding["rule"]}": {said}'
+
+
+def _nothing_applied(reason: str, others: int) -> str:
+    more = worded(" ({count} more)", count=others) if others else NOTHING
+    if isinstance(reason, Worded):
+        return worded("nothing was applied: {problem}", problem=reason) + more
+    return f"nothing was applied: {reason}{more}"
 
 
 async def _history(call: Call) -> Answer:
@@ -409,7 +428,7 @@ def _version_of(text: str) -> int:
 
 async def _roll_back(call: Call) -> Answer:
     tenant, wanted = call.tenant, call.body
-    with refusals(call, "the tenant's rules"):
+    with refusals(call, worded("the tenant's rules")):
         applied = await store.roll_back(
             call.connection, tenant.tenant_id, wanted.version, call.actor, wanted.note, if_version=wanted.if_version
         )

@@ -158,7 +158,7 @@ class Jobs:
         database is too busy to say so, and when this instance is about to end.
         """
         if self._stopped:
-            raise busy("this instance is being stopped; start the job again", 5)
+            raise busy(worded("this instance is being stopped; start the job again"), 5)
         self._forget()
         running = [job for job in self._jobs.values() if job.state == "running"]
         tenant = call.tenant
@@ -167,11 +167,14 @@ class Jobs:
             if other.kind == kind:
                 raise _runs_already(kind, other.job_id, elsewhere=False)
         if len(running) >= AT_ONCE:
-            raise busy(f"{AT_ONCE} jobs run already; try again when one is done", 5)
+            raise busy(worded("{count} jobs run already; try again when one is done", count=AT_ONCE), 5)
         if len(own) >= AT_ONCE_OF_TENANT:
             raise busy(
-                f"{len(own)} jobs of this tenant run already in this instance, as many as one tenant may have; try "
-                "again when one is done",
+                worded(
+                    "{count} jobs of this tenant run already in this instance, as many as one tenant may have; "
+                    "try again when one is done",
+                    count=len(own),
+                ),
                 5,
             )
         job = Job(
@@ -216,14 +219,22 @@ class Jobs:
         if of_instance and of_instance[1] != self._instance:
             return Refused(
                 Kind.ELSEWHERE,
-                f"this job is of another instance, whose jobs begin with {of_instance[1]}-, not {self._instance}-, and "
-                "which has not noted it in the database: ask the instance that started it. If that was restarted "
-                "meanwhile, the job ended with it: start it again",
+                worded(
+                    "this job is of another instance, whose jobs begin with {prefix}-, not {instance}-, and "
+                    "which has not noted it in the database: ask the instance that started it. If that was "
+                    "restarted meanwhile, the job ended with it: start it again",
+                    prefix=of_instance[1],
+                    instance=self._instance,
+                ),
             )
         return Refused(
             Kind.NOT_FOUND,
-            f"there is no job {job_id[:40]!r}: the last {KEPT_IN_DATABASE} of a tenant are kept for {KEPT_DAYS:g} "
-            "days; start it again",
+            worded(
+                "there is no job {job_id!r}: the last {jobs} of a tenant are kept for {days} days; start it again",
+                job_id=job_id[:40],
+                jobs=KEPT_IN_DATABASE,
+                days=f"{KEPT_DAYS:g}",
+            ),
         )
 
     async def cancel(self, job: Job) -> None:

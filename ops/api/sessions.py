@@ -13,13 +13,14 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import fields
 
-from ops.api.fields import Json, Moment, Note, Seconds, Why
+from ops.api.fields import OF_PARTS, Json, Moment, Note, Seconds, Why
 from ops.api.ids import PROCESS, number_of
 from ops.api.personal import seen_by
 from ops.api.refusals import refusals
 from ops.blocking.document import document as blockers_document
 from ops.documents.connections import NothingToEnd, connections_document, ended_document, to_be_ended
 from router.domain.access import Permission
+from router.domain.worded import said_by, worded
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import Kind, Refused
 from router.store.blocking.action import Action, CannotAct, Done, act
@@ -42,6 +43,7 @@ class BlockersDocument(msgspec.Struct, frozen=True):
 
     blockers: list[Json]
     notes: list[str]
+    notes_parts: Annotated[list[list[Json] | None], Meta(description=OF_PARTS)]
     elsewhere: list[Json] | UnsetType = UNSET
 
 
@@ -217,7 +219,8 @@ async def _blockers(call: Call) -> Answer:
         async with call.connection() as conn:
             seen = await look(conn, tenant, elsewhere=True)
     document = seen_by(call, blockers_document(blockers(seen, Limits(old_s=call.query.older_than)), seen))
-    return Answer(BlockersDocument(document["blockers"], document["notes"], document.get("elsewhere", UNSET)))
+    notes, parts = document["notes"], document["notes_parts"]
+    return Answer(BlockersDocument(document["blockers"], notes, parts, document.get("elsewhere", UNSET)))
 
 
 async def _end_blocker(call: Call) -> Answer:
@@ -237,7 +240,12 @@ async def _blocker(conn: Connection, pid: int) -> Blocker:
             return one
     others = ", ".join(str(one.session.pid) for one in found)
     raise Refused(
-        Kind.NOT_FOUND, f"process {pid} does not block us (blocking sessions: {others or 'none'}); nothing was done"
+        Kind.NOT_FOUND,
+        worded(
+            "process {pid} does not block us (blocking sessions: {sessions}); nothing was done",
+            pid=pid,
+            sessions=others or worded("none"),
+        ),
     )
 
 
@@ -246,8 +254,10 @@ def _check_same(blocker: Blocker, since: datetime | None) -> None:
     if since is not None and since != blocker.session.since:
         raise Refused(
             Kind.CONFLICT,
-            f"{blocker.session.named()} has another transaction than when it was looked at: look again; "
-            "nothing was done",
+            worded(
+                "{session} has another transaction than when it was looked at: look again; nothing was done",
+                session=blocker.session.named(),
+            ),
         )
 
 
@@ -255,7 +265,7 @@ async def _act(conn: Connection, action: Action, actor: str) -> Done:
     try:
         return await act(conn, action, actor)
     except CannotAct as error:
-        raise Refused(Kind.CONFLICT, str(error)) from error
+        raise Refused(Kind.CONFLICT, said_by(error)) from error
 
 
 async def _connections(call: Call) -> Answer:
@@ -299,5 +309,5 @@ async def _end(conn: Connection, call: Call, which: Which) -> dict[str, Any]:
         sessions, forbidden = to_be_ended(await client_sessions(conn), which)
         done = None if call.body.dry_run else await end_idle(conn, which, sessions, call.actor, call.body.why.strip())
     except NothingToEnd as error:
-        raise Refused(Kind.CONFLICT, str(error)) from error
+        raise Refused(Kind.CONFLICT, said_by(error)) from error
     return ended_document(sessions, forbidden, done)

@@ -10,7 +10,7 @@ import msgspec
 from ops.api.job_records import unpacked
 from ops.api.personal import seen_by, words_for
 from ops.api.running import JobDocument, JobFile, JobKind, Jobs
-from router.domain.worded import parts_of
+from router.domain.worded import parts_of, worded
 from router.domain.worded_phrases import worded_duration
 from router.http.operations import Call
 from router.http.problems import Kind, Refused
@@ -79,8 +79,12 @@ async def job_file(jobs: Jobs, call: Call, job_id: str) -> tuple[str, str, Async
     if found is None:
         raise Refused(
             Kind.NOT_FOUND,
-            "no row was rejected, or the file of rejected rows is not kept any more: of a tenant those of the last "
-            f"{KEPT_FILES} imports and checks are, for {KEPT_DAYS:g} days",
+            worded(
+                "no row was rejected, or the file of rejected rows is not kept any more: of a tenant those "
+                "of the last {files} imports and checks are, for {days} days",
+                files=KEPT_FILES,
+                days=f"{KEPT_DAYS:g}",
+            ),
         )
     name, encoding, packed = found
     return name, encoding, unpacked(packed)
@@ -103,12 +107,16 @@ async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
 def _document(call: Call, noted: StoredJob) -> JobDocument:
     """Raises Refused where its result is elsewhere, or a later release began it."""
     if noted.kind not in get_args(JobKind):
-        raise Refused(Kind.ELSEWHERE, f"this job is of another release: {noted.kind}")
+        raise Refused(Kind.ELSEWHERE, worded("this job is of another release: {kind}", kind=noted.kind))
     if noted.result_left:
         raise Refused(
             Kind.ELSEWHERE,
-            f"this job is {noted.state}; its result was too long to be kept in the database. The instance whose jobs "
-            f"begin with {noted.job_id.partition('-')[0]}- has it for an hour: ask that one, or start the job again",
+            worded(
+                "this job is {state}; its result was too long to be kept in the database. The instance whose "
+                "jobs begin with {prefix}- has it for an hour: ask that one, or start the job again",
+                state=worded(noted.state),
+                prefix=noted.job_id.partition("-")[0],
+            ),
         )
     return _listed(call, noted)
 

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import UTC
 from typing import Any
 
+from router.domain.worded import parts_of
 from router.store.blocking.elsewhere import Party, Wait
 from router.store.blocking.judge import Activity, Blocker
 from router.store.blocking.work import work_elsewhere, work_of
@@ -15,7 +16,12 @@ _HINDRANCE = ("kind", "words", "tables", "mode", "rows", "tenants")
 
 def document(found: list[Blocker], seen: Activity) -> dict[str, Any]:
     """The JSON document."""
-    shown = {"blockers": [_blocker(one) for one in found], "notes": seen.notes, "done": None}
+    shown = {
+        "blockers": [_blocker(one) for one in found],
+        "notes": list(map(str, seen.notes)),
+        "notes_parts": list(map(parts_of, seen.notes)),
+        "done": None,
+    }
     return shown | ({"elsewhere": [_wait(one, seen.elsewhere) for one in seen.elsewhere]} if seen.elsewhere else {})
 
 

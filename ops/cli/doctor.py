@@ -32,6 +32,7 @@ from ops.doctor.idle_sessions import LIST
 from ops.doctor.look import COULD_NOT_CHECK, Checked, all_checks, purposes
 from ops.embedded.urls import NoDatabase, ServersError
 from router.domain.phrases import count, duration
+from router.domain.worded import said_by, worded
 from router.drain.presence import Presence
 from router.settings.model import Settings
 from router.store.connections.pooler_console import console_of
@@ -186,11 +187,15 @@ async def _ask(conn: Connection, presence: Presence, lead: str, tenant: str | No
 def cannot_be_used(error: Exception, settings: Settings) -> str:
     """Why the database cannot be asked, and where it is, without its password."""
     if isinstance(error, ServersError):
-        return str(error)
-    words = mask_passwords(f"{type(error).__name__}: {error}".rstrip(": "))
+        return said_by(error)
+    why = mask_passwords(f"{type(error).__name__}: {error}".rstrip(": "))
     # Whoever is refused cannot look who has them: a role can for which some are reserved.
-    who = f"; with a role that may use reserved connections, {LIST} shows who has them" if refused(error) else ""
-    return f"the database cannot be used ({server_named(settings)}): {words}{who}"
+    said = worded("the database cannot be used ({server}): {why}", server=server_named(settings), why=why)
+    if refused(error):
+        return said + worded(
+            "; with a role that may use reserved connections, {command} shows who has them", command=LIST
+        )
+    return said
 
 
 def _list(*, as_json: bool) -> None:

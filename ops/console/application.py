@@ -16,6 +16,7 @@ from ops.console.session import COOKIE
 from ops.console.view import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Shared, View, check_of_all
 from ops.text.translation import LOCALES, N_
 from router.domain.access import EVERY_TENANT, Permission, Token
+from router.domain.worded import worded
 from router.http.access import check_permission
 from router.http.body import read_body
 from router.http.problems import Kind, Refused
@@ -166,31 +167,31 @@ class Console:
         if wanted:
             view.tenant = next((one for one in view.tenants if one.name == wanted), None)
             if view.tenant is None:
-                raise Refused(Kind.NOT_FOUND, "there is no such tenant, or this token is not for it")
+                raise Refused(Kind.NOT_FOUND, worded("there is no such tenant, or this token is not for it"))
         elif len(view.tenants) == 1:
             [view.tenant] = view.tenants
 
     async def _take_form(self, view: View, route: Route) -> None:
         if not is_own(view.request.headers):
-            raise Refused(Kind.WRONG_ORIGIN, "only the console's own pages may send forms to it")
+            raise Refused(Kind.WRONG_ORIGIN, worded("only the console's own pages may send forms to it"))
         if route.with_file:
             return
         if view.request.content_type != "application/x-www-form-urlencoded":
-            raise Refused(Kind.WRONG_MEDIA_TYPE, "send a form")
+            raise Refused(Kind.WRONG_MEDIA_TYPE, worded("send a form"))
         try:
             body = (await read_body(view.request, route.max_form)).decode()
             fields = parse_qsl(body, keep_blank_values=True, errors="strict", max_num_fields=_FIELDS)
         except ValueError:
-            raise Refused(Kind.BAD_REQUEST, "this form cannot be read") from None
+            raise Refused(Kind.BAD_REQUEST, worded("this form cannot be read")) from None
         view.form = dict(fields)
 
     def _check_form(self, route: Route, view: View, fields: Mapping[str, str]) -> None:
         session = view.session
         if session is None or not self._shared.sessions.is_form_token(session, fields.get("form_token", "")):
-            raise Refused(Kind.WRONG_ORIGIN, "this form is of another login; load the page again")
+            raise Refused(Kind.WRONG_ORIGIN, worded("this form is of another login; load the page again"))
         _check_texts(fields)
         if route.changes and self._shared.read_only:
-            raise Refused(Kind.NOT_ALLOWED, "this console is read-only (console.read_only)")
+            raise Refused(Kind.NOT_ALLOWED, worded("this console is read-only (console.read_only)"))
 
     async def _read_tenants(self, _key: int) -> list[Tenant] | None:
         async with self._shared.connections.acquire(Part.CONSOLE) as conn:
@@ -199,7 +200,7 @@ class Console:
 
 def _check_texts(fields: Mapping[str, str]) -> None:
     if any("\0" in name + value for name, value in fields.items()):
-        raise Refused(Kind.INVALID, "the form has characters that no text has")
+        raise Refused(Kind.INVALID, worded("the form has characters that no text has"))
 
 
 async def _refused(route: Route, view: View, error: Exception) -> web.Response:

@@ -1,16 +1,20 @@
 """Sentences that are made in English, in the language of the page: where all of their parts are translated. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ops.text.translation import N_, Say
 from router.domain.worded import parts_of
+from router.http.problems import Refused
 
 if TYPE_CHECKING:
-    from ops.api.rulesets import RulesFinding
+    from ops.api.rulesets import RulesFinding, RulesProblem
     from ops.api.running import JobDocument
 
 _ALSO = N_("; also ")
+# A message without words is the same in every language.
+_WORDS, _VALUES = re.compile(r"[^\W\d_]"), re.compile(r"\{[^{}]*\}")
 
 Part = Mapping[str, Any]
 """As `router.domain.worded.parts_of` has it."""
@@ -35,14 +39,20 @@ def said_in(text: str, say: Say) -> Shown:
     return Shown(str(text), "en") if said is None else Shown(said, "")
 
 
+def detail_in(refused: Refused, say: Say) -> Shown:
+    """What a refusal says."""
+    in_language = getattr(refused, "translated", False)
+    return Shown(refused.detail, "") if in_language else said_in(refused.detail, say)
+
+
 def error_in(job: "JobDocument", say: Say) -> Shown:
     """Why a job failed."""
     said = _joined(job.error_parts, say)
     return Shown(job.error or "", "en") if said is None else Shown(said, "")
 
 
-def message_in(finding: "RulesFinding", say: Say) -> Shown:
-    """What is odd in rules."""
+def message_in(finding: "RulesFinding | RulesProblem", say: Say) -> Shown:
+    """What is odd or wrong in rules."""
     said = _joined(finding.parts, say)
     return Shown(finding.message, "en") if said is None else Shown(said, "")
 
@@ -58,6 +68,20 @@ def reason_in(row: Mapping[str, Any], say: Say) -> Shown:
     return Shown(say.gettext(_ALSO).join(shown), "")
 
 
+def why_in(check: Mapping[str, Any], say: Say) -> Shown:
+    """Why a check does not apply, or could not look."""
+    said = _joined(check.get("parts"), say)
+    return Shown(check["why"] or "", "en" if check["why"] else "") if said is None else Shown(said, "")
+
+
+def notes_in(result: Mapping[str, Any], say: Say) -> list[Shown]:
+    """What a person should know of how a file was read."""
+    notes = result.get("notes") or ()
+    parts = result.get("notes_parts") or [None] * len(notes)
+    said = [_joined(one, say) for one in parts]
+    return [Shown(note, "en") if one is None else Shown(one, "") for note, one in zip(notes, said, strict=False)]
+
+
 def _joined(parts: Sequence[Part] | None, say: Say) -> str | None:
     said = [_part(part, say) for part in parts or ()]
     return None if not said or None in said else "".join(map(str, said))
@@ -66,8 +90,11 @@ def _joined(parts: Sequence[Part] | None, say: Say) -> str | None:
 def _part(part: Part, say: Say) -> str | None:
     """None where it is not translated, or another release made it of other values."""
     english, plural, count = part["message"], part.get("plural"), part.get("count", 0)
+    if not english:
+        # The catalogue has what is said of itself there.
+        return ""
     message = say.ngettext(english, plural, count) if plural else say.gettext(english)
-    if message in (english, plural):
+    if message in (english, plural) and _WORDS.search(_VALUES.sub("", english)):
         return None
     values = {name: _value(value, say) for name, value in part["values"].items()}
     if None in values.values():

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from ops.listing.lead_filter import REASONS, LeadFilter, State
 from router.domain.calendar import zone
+from router.domain.worded import worded
 
 NAMES = ("q", "state", "reason", "rep", "group", "source", "since", "until")
 """The parameters, in the order of the form."""
@@ -14,7 +15,7 @@ NAMES = ("q", "state", "reason", "rep", "group", "source", "since", "until")
 @dataclass(frozen=True, slots=True)
 class LeadQuery:
     """What was asked for: `word` is looked for in the newest leads, without the rest of the filter; `given` is what
-    stands in the address, `wrong` what of it is not understood, in English sentences.
+    stands in the address, `wrong` what of it is not understood, in worded sentences.
     """
 
     asked: LeadFilter
@@ -36,7 +37,8 @@ class _Reading:
         value = self.text(name)
         if value is None or value in known:
             return value
-        self.wrong.append(f"{name}: {value[:40]!r} is not one of {', '.join(known)}")
+        said = worded("{name}: {value!r} is not one of {known}", name=name, value=value[:40], known=", ".join(known))
+        self.wrong.append(said)
         return None
 
     def time(self, name: str) -> datetime | None:
@@ -49,7 +51,9 @@ class _Reading:
             in_zone = at if at.tzinfo else at.replace(tzinfo=zone(self.zone_name))
             return in_zone.astimezone(UTC)
         except (ValueError, OverflowError):
-            self.wrong.append(f"{name}: {value[:40]!r} is not a valid time; write 2026-11-29T14:00")
+            self.wrong.append(
+                worded("{name}: {value!r} is not a valid time; write 2026-11-29T14:00", name=name, value=value[:40])
+            )
             return None
 
 

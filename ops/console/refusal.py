@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from ops.api.ids import UnknownId
+from ops.console.in_language import detail_in
 from ops.console.view import View
 from ops.text.translation import N_
+from router.domain.worded import worded
 from router.http.problems import Kind, Refused, busy, of_aiohttp
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.roster import RepUnknown
@@ -60,8 +62,7 @@ def error_page(view: View, error: Exception) -> web.Response:
         "error.html",
         refused.kind.status,
         title=view.say.gettext(title),
-        detail=refused.detail,
-        translated=isinstance(refused, Said),
+        detail=detail_in(refused, view.say),
     )
     for name in ("Retry-After", "Allow"):
         if name in refused.headers:
@@ -95,6 +96,8 @@ def as_refused(request: web.Request, error: Exception) -> Refused:
     if isinstance(error, web.HTTPException):
         return of_aiohttp(error)
     if isinstance(error, (*TRANSIENT_ERRORS, TimeoutError)):
-        return busy(f"the database is busy or away ({type(error).__name__}); lead-router doctor says more")
+        return busy(
+            worded("the database is busy or away ({error}); lead-router doctor says more", error=type(error).__name__)
+        )
     log.error("console page failed", method=request.method, exc_info=error)
-    return Refused(Kind.FAULT, "this is a fault of lead-router; its log has the cause")
+    return Refused(Kind.FAULT, worded("this is a fault of lead-router; its log has the cause"))

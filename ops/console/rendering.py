@@ -15,14 +15,16 @@ from ops.console import words
 from ops.console.before_after import share
 from ops.console.event_words import TYPES, details
 from ops.console.fixes import EFFECTS, advice, page_for
-from ops.console.in_language import error_in, message_in, reason_in, sentence_in
+from ops.console.in_language import detail_in, error_in, message_in, notes_in, reason_in, said_in, sentence_in, why_in
 from ops.console.rules_words import REPLAY_CHANGES
 from ops.notify.titles import TITLES
 from ops.text.states import STATES
 from ops.text.translation import Say, translator
 from ops.why.codes import FIELDS
+from ops.why.phrases import detail
 from router.domain.calendar import zone
 from router.domain.text import visible
+from router.domain.worded import restored
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -66,6 +68,12 @@ def environment(language: str) -> Environment:
         "sentence_in": lambda finding: sentence_in(finding, say),
         "error_in": lambda job: error_in(job, say),
         "message_in": lambda finding: message_in(finding, say),
+        "said_in": lambda text: said_in(text, say),
+        "detail_in": lambda refused: detail_in(refused, say),
+        "detail_words": lambda text: detail(text, say),
+        "of_parts": lambda text, parts: said_in(restored(text, parts), say),
+        "why_in": lambda check: why_in(check, say),
+        "notes_in": lambda result: notes_in(result, say),
         "reason_in": lambda row: reason_in(row, say),
         "wait_or_end": lambda work: wait_or_end(work, say),
         "ending_advice": lambda finding: advice_of(finding, say),

@@ -23,6 +23,7 @@ from ops.console.uploads import Uploads
 from ops.text.spreadsheet import ENCODING, write_cells
 from ops.text.translation import Say, translator
 from router.domain.access import EVERY_TENANT, Permission, Token
+from router.domain.worded import restored, worded
 from router.http.access import Access, check_permission
 from router.http.lead_door import LeadDoor
 from router.http.operations import Answer, Call, Operation
@@ -99,7 +100,7 @@ class View:
         """The parameters of the address, the last of those of one name; what no text may hold is refused."""
         found = dict(self.request.query)
         if any("\0" in value or not _encodable(value) for value in found.values()):
-            raise Refused(Kind.INVALID, "the address has characters that no text has")
+            raise Refused(Kind.INVALID, worded("the address has characters that no text has"))
         return found
 
     @property
@@ -166,8 +167,10 @@ class View:
 
         document = await self.shared.looks.get(self._seen_as("status"), lambda: self.ask("get_status"), is_large)
         if name in document.tenants_away:
-            said = (one["sentence"] for one in document.findings if one["code"] == "database_busy")
-            raise busy(next(said, f"the server that has the rows of {name} does not answer"))
+            said = (
+                restored(one["sentence"], one["parts"]) for one in document.findings if one["code"] == "database_busy"
+            )
+            raise busy(next(said, worded("the server that has the rows of {tenant} does not answer", tenant=name)))
         return document
 
     async def diagnosis(self) -> Any:
@@ -269,7 +272,7 @@ class View:
 def check_of_all(token: Token) -> None:
     """Raises Refused for a tenant's token where one for all tenants is needed."""
     if token.tenant_id != EVERY_TENANT:
-        raise Refused(Kind.NOT_ALLOWED, "this needs a token for all tenants")
+        raise Refused(Kind.NOT_ALLOWED, worded("this needs a token for all tenants"))
 
 
 def _lines(rows: Iterable[Sequence[object]]) -> str:

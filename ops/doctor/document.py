@@ -6,6 +6,7 @@ from typing import Any
 
 from ops.doctor.finding import Finding
 from ops.doctor.look import Checked
+from router.domain.worded import parts_of
 
 
 def document(findings: Sequence[Finding], results: Sequence[Checked], at: datetime) -> dict[str, Any]:
@@ -17,12 +18,18 @@ def document(findings: Sequence[Finding], results: Sequence[Checked], at: dateti
             {
                 "code": one.code,
                 "result": result_of(one),
-                "why": one.failure or one.not_applicable,
+                "why": _why(one),
+                "parts": parts_of(one.failure or one.not_applicable or ""),
                 "seconds": round(one.seconds, 4),
             }
             for one in results
         ],
     }
+
+
+def _why(one: Checked) -> str | None:
+    why = one.failure or one.not_applicable
+    return None if why is None else str(why)
 
 
 def result_of(one: Checked) -> str:

@@ -12,7 +12,7 @@ from ops.doctor import checks
 from ops.doctor.finding import Confidence, Finding, NotApplicable, Severity, Subject
 from ops.doctor.scene import Scene
 from ops.doctor.stalls import with_stalls
-from router.domain.worded import worded
+from router.domain.worded import said_by, worded
 from router.store.errors import TRANSIENT_ERRORS
 
 Check = Callable[[Scene], Awaitable[Sequence[Finding]]]
@@ -77,15 +77,16 @@ def _beside(stalled: Sequence[Finding], one: Checked) -> Checked:
 async def _examine(scene: Scene, code: str, check: Check, limit_s: float) -> Checked:
     begin = perf_counter()
     findings: Sequence[Finding] = ()
-    not_applicable = failure = None
+    not_applicable: str | None = None
+    failure: str | None = None
     try:
         # A savepoint: what one check breaks, the next does not meet.
         async with scene.conn.transaction(), asyncio.timeout(limit_s):
             findings = tuple(await check(scene))
     except NotApplicable as reason:
-        not_applicable = str(reason)
+        not_applicable = said_by(reason)
     except TimeoutError:
-        failure = f"it took longer than {limit_s:g} s"
+        failure = worded("it took longer than {limit} s", limit=f"{limit_s:g}")
     except TRANSIENT_ERRORS as error:
         failure = f"{type(error).__name__}: {error}"
     except Exception as error:  # a mistake in one check must not hide what the others find

@@ -4,7 +4,7 @@ from ops.doctor.checks import database_busy, pooler_saturated, presence_unknown,
 from ops.doctor.finding import Finding, NotApplicable, Severity, Subject
 from ops.doctor.idle_sessions import LIST
 from ops.doctor.look import Checked, all_checks
-from router.domain.worded import worded
+from router.domain.worded import said_by, worded
 from router.drain.presence import Presence, Unsure
 from router.drain.redis_probe import Use, look_at_redis
 from router.store.blocking.activity import look
@@ -13,6 +13,7 @@ from router.store.blocking.work import work_of
 from router.store.statements import Connection
 
 DATABASE_UNUSABLE = "database_unusable"
+_NOT_ASKED = worded("the database cannot be asked")
 # What `why` says to run.
 _COMMANDS = ("lead-router migrate", LIST)
 
@@ -32,7 +33,7 @@ async def without_database(why: str, presence: Presence, pooler: tuple[str, str]
         elif code == pooler_saturated.CODE and pooler is not None:
             results.append(await _pooler(*pooler))
         else:
-            results.append(Checked(code, failure="the database cannot be asked"))
+            results.append(Checked(code, failure=_NOT_ASKED))
     return results
 
 
@@ -86,13 +87,13 @@ async def _pooler(console: str, database: str) -> Checked:
             pooler_saturated.CODE, tuple(await pooler_saturated.look_through(console, database, allowed=None))
         )
     except NotApplicable as reason:
-        return Checked(pooler_saturated.CODE, not_applicable=str(reason))
+        return Checked(pooler_saturated.CODE, not_applicable=said_by(reason))
 
 
 async def _redis(presence: Presence) -> Checked:
     """What it is used for here is not known."""
     if presence.url is None:
-        return Checked(redis_trouble.CODE, not_applicable="no Redis is configured")
+        return Checked(redis_trouble.CODE, not_applicable=redis_trouble.NO_REDIS)
     return Checked(redis_trouble.CODE, tuple(redis_trouble.findings(await look_at_redis(presence.url), tuple(Use))))
 
 
@@ -103,7 +104,7 @@ async def _presence(presence: Presence) -> Checked:
         case None:
             return Checked(code)
         case Unsure.NO_REDIS:
-            return Checked(code, not_applicable="no Redis is configured")
+            return Checked(code, not_applicable=redis_trouble.NO_REDIS)
         case unsure:
             sentence = presence_unknown.SENTENCES[unsure]
             return Checked(code, (Finding(code, Severity.WARNING, Subject("server", "Redis"), sentence),))

@@ -12,6 +12,7 @@ from ops.documents.import_columns import columns_document
 from ops.documents.import_result import KEPT, DifferingRows, ImportResult, RejectedRows
 from router.domain.date_forms import orders_of
 from router.domain.worded import Worded, changed, said_by, worded
+from router.domain.worded_phrases import in_lines
 from router.intake.delimiter import DelimiterUnknown, delimiter_named
 from router.intake.delimiter import display_name as delimiter_words
 from router.intake.encoding import EncodingUnknown, text_encoding
@@ -82,22 +83,25 @@ def open_leads(
         if opened.has_fields:
             check_columns(plan, opened.columns or (), opened.repeated, needed)
     except InvalidFile as error:
-        hint = _header_hint(opened, plan)
+        read = worded("{file} was read as {read_as}", file=name or path, read_as=taken_as(opened))
+        said = in_lines([error.said, read, *_header_hints(opened, plan)])
         opened.close()
-        columns = columns_document(opened, plan)
-        raise CannotImport(f"{error}\n{name or path} was read as {taken_as(opened)}{hint}", columns) from error
+        raise CannotImport(said, columns_document(opened, plan)) from error
     return opened
 
 
-def _header_hint(opened: LeadFile, plan: FileMapping) -> str:
+def _header_hints(opened: LeadFile, plan: FileMapping) -> Sequence[str]:
     """What may be wrong with a table that does not have the columns that it should have."""
     if (line := names_line(opened, plan.target)) is not None:
-        return f"\nline {line} seems to have the names of the columns: delete the lines above it"
+        return [worded("line {line} seems to have the names of the columns: delete the lines above it", line=line)]
     if opened.is_csv and opened.sheet is None and len(opened.columns or ()) == 1:
-        return (
-            "\nthe line of names is one cell; if its cells are separated by something else, name that as the delimiter"
-        )
-    return ""
+        return [
+            worded(
+                "the line of names is one cell; if its cells are separated by something else, name that as the "
+                "delimiter"
+            )
+        ]
+    return []
 
 
 def _named(message: str, path: Path, name: str | None) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from router.domain.worded import parts_of, said_by, worded
 from router.manual.by_hand import CannotGive
 from router.manual.handover import Done, Handover
 from router.manual.handover_plan import Plan, Preview
@@ -39,7 +40,9 @@ class HandoverReport:
             "already_handed_over": plan.already,
             "elsewhere": [{"lead_id": place.lead_id, "rep_id": place.rep_id} for place in plan.elsewhere],
             "refused": str(plan.refusal) if plan.refusal else None,
-            "stopped": self.stopped or None,
+            "refused_parts": parts_of(said_by(plan.refusal)) if plan.refusal else None,
+            "stopped": str(self.stopped) or None,
+            "stopped_parts": parts_of(self.stopped),
             "preview": None if seen is None else self._preview(seen),
         }
 
@@ -58,6 +61,6 @@ async def hand_over(work: Handover, report: HandoverReport, progress: Callable[[
     try:
         await work.run(report.plan, report.done, progress)
     except (CannotGive, RepUnknown) as error:
-        report.stopped = str(error)
+        report.stopped = said_by(error)
     except LOCK_TIMEOUTS:
-        report.stopped = "the lane is locked (lead-router blockers shows by whom)"
+        report.stopped = worded("the lane is locked (lead-router blockers shows by whom)")

@@ -77,7 +77,7 @@ class ImportResult:
             "encoding": self.file.encoding,
             "delimiter": self.file.delimiter if self.file.is_csv else None,
             "sheet": self.file.sheet,
-            "notes": self.file.notes,
+            "notes": list(map(str, self.file.notes)),
             "columns": columns_document(self.file, self.plan),
             "unseen": self.unseen,
             "blank_rows": self.file.blank_rows,

@@ -2,6 +2,8 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
+from router.domain.worded import worded
+
 # Of what is below: a cursor of a list in another order would begin differently.
 _NEWEST_FIRST = "n1."
 _TOO_LARGE = 1 << 63
@@ -24,5 +26,9 @@ def read_cursor(text: str) -> int:
     except ValueError:
         lead_id = None
     if lead_id is None or lead_id >= _TOO_LARGE or write_cursor(lead_id) != text:
-        raise CursorInvalid(f"invalid cursor {text[:80]!r}: use `next` of the page before, or leave it out to begin")
+        raise CursorInvalid(
+            worded(
+                "invalid cursor {cursor!r}: use `next` of the page before, or leave it out to begin", cursor=text[:80]
+            )
+        )
     return lead_id

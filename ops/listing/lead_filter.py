@@ -1,13 +1,16 @@
 """Which leads a list shows: what can be asked for, and what cannot be combined. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from functools import reduce
 
 import msgspec
 
 from ops.waiting.waiting import READY
 from router.domain.reason import Reason
+from router.domain.worded import Worded, worded
+from router.domain.worded_phrases import in_a_row
 from router.domain.written_time import written
 
 
@@ -61,16 +64,29 @@ def _check(asked: LeadFilter) -> None:
     for name in ("rep", "group", "source"):
         text = getattr(asked, name) or ""
         if "\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise FiltersConflict(f"{name} {text[:80]!a} has characters that no name has")
+            raise FiltersConflict(
+                worded("{name} {value} has characters that no name has", name=name, value=ascii(text[:80]))
+            )
     if asked.reason == Reason.DATABASE_BUSY:
         raise FiltersConflict(
-            f"reason {asked.reason} is a state of the whole lane, not of single leads; lead-router blockers shows "
-            "who has rows locked"
+            worded(
+                "reason {reason} is a state of the whole lane, not of single leads; lead-router blockers shows who has "
+                "rows locked",
+                reason=asked.reason,
+            )
         )
     if asked.reason is not None and asked.reason not in REASONS:
-        raise FiltersConflict(f"unknown reason {asked.reason!r}; there are {', '.join(REASONS)}")
+        raise FiltersConflict(
+            worded("unknown reason {reason!r}; there are {names}", reason=asked.reason, names=", ".join(REASONS))
+        )
     if asked.since is not None and asked.until is not None and asked.since >= asked.until:
-        raise FiltersConflict(f"since ({written(asked.since)}) must be before until ({written(asked.until)})")
+        raise FiltersConflict(
+            worded(
+                "since ({since}) must be before until ({until})",
+                since=written(asked.since),
+                until=written(asked.until),
+            )
+        )
 
 
 def _meant(asked: LeadFilter) -> Iterator[tuple[str, tuple[State, ...] | None]]:
@@ -87,6 +103,12 @@ def _states_of(reason: str) -> tuple[State, ...]:
     return (State.PARKED,) if reason in _PARKED_ONLY else (State.WAITING, State.PARKED)
 
 
-def _conflict(meant: Mapping[str, tuple[State, ...]]) -> str:
-    parts = "; ".join(f"{name}: only {' or '.join(states)} leads" for name, states in meant.items())
-    return f"{' and '.join(meant)} cannot be combined ({parts})"
+def _conflict(meant: Mapping[str, tuple[State, ...]]) -> Worded:
+    only = [worded("{part}: only {states} leads", part=name, states=_either(states)) for name, states in meant.items()]
+    parts = reduce(lambda before, name: worded("{parts} and {part}", parts=before, part=name), meant)
+    return worded("{parts} cannot be combined ({reasons})", parts=parts, reasons=in_a_row(only))
+
+
+def _either(states: Sequence[State]) -> Worded:
+    names = map(worded, states)
+    return reduce(lambda before, name: worded("{names} or {name}", names=before, name=name), names)

@@ -16,6 +16,7 @@ from ops.waiting.waiting import READY, WaitsFor
 from router.domain.phrases import suggestion
 from router.domain.targets import read_targets
 from router.domain.text import fold
+from router.domain.worded import worded
 from router.drain.presence import Presence
 from router.store import lead_lists as store
 from router.store.engines import Engines
@@ -223,4 +224,5 @@ async def group_number(conn: Connection, tenant_id: int, name: str) -> int:
         if fold(known) == fold(name):
             return number
     near = suggestion(name, names.values())
-    raise GroupUnknown(f"there is no group {name!r}" + (f"; did you mean {near!r}?" if near else ""))
+    said = worded("there is no group {group!r}", group=name)
+    raise GroupUnknown(said + worded("; did you mean {group!r}?", group=near) if near else said)

@@ -20,25 +20,34 @@ from ops.replay.report import (
 )
 from ops.replay.run import Replayed
 from ops.replay.verify import Verified
-from router.domain.phrases import count
+from router.domain.worded import Worded, worded, worded_count
 from router.store.replay import Span, lead_names
 from router.store.statements import Connection
 from router.store.tenants import Tenant
 
 NOTES = (
-    "Recorded batches keep their time and their new leads; endings keep their time. Exact: rules, attendance by "
-    "calendar, caps, shares, owners.",
-    "Approximate: between batches the replay assumes that a router was running (except in pauses); presence is as "
-    "last recorded; a new roster counts from the first batch decided by it; what was won, lost or returned is as "
-    "recorded.",
+    worded(
+        "Recorded batches keep their time and their new leads; endings keep their time. Exact: rules, attendance by "
+        "calendar, caps, shares, owners."
+    ),
+    worded(
+        "Approximate: between batches the replay assumes that a router was running (except in pauses); presence is as "
+        "last recorded; a new roster counts from the first batch decided by it; what was won, lost or returned is as "
+        "recorded."
+    ),
 )
 """What is exact and what is not; docs/replay.md has all of it."""
 
-_OF_BACKLOG = (
-    "Of a part of the time: leads that waited before it come only when the record tries them again, and not at all "
-    "where that was after --until; from the start there are those not tried since: {start}. Queued before it and "
-    "waiting now: {backlog}."
-)
+
+def of_backlog(waited: int, backlog: int) -> Worded:
+    """On so many leads that waited from the start on, and so many that wait now."""
+    return worded(
+        "Of a part of the time: leads that waited before it come only when the record tries them again, and not at all "
+        "where that was after --until; from the start there are those not tried since: {start}. Queued before it and "
+        "waiting now: {backlog}.",
+        start=worded_count("{count:,} lead", "{count:,} leads", waited),
+        backlog=worded_count("{count:,} lead", "{count:,} leads", backlog),
+    )
 
 
 def verified_document(found: Verified) -> dict[str, Any]:
@@ -79,7 +88,7 @@ async def document(conn: Connection, tenant: Tenant, found: Replayed, limit: int
         "leads": [_lead_document(row, names.get(row.lead_id, ("", ""))) for row in rows],
         "waited_before": {"waiting_now": found.backlog, "from_the_start": found.waited_already},
         "not_run": _skipped_document(found.skipped),
-        "notes": list(notes(found)),
+        "notes": list(map(str, notes(found))),
     }
 
 
@@ -87,7 +96,7 @@ def notes(found: Replayed) -> Iterator[str]:
     """What is exact in it, and what is not."""
     yield from NOTES
     if found.span is not None and (found.span.since or found.span.until):
-        yield _OF_BACKLOG.format(start=count(found.waited_already, "lead"), backlog=count(found.backlog, "lead"))
+        yield of_backlog(found.waited_already, found.backlog)
 
 
 def _span_document(span: Span) -> dict[str, Any]:

@@ -32,7 +32,13 @@ _PHRASES: Sequence[tuple[re.Pattern[str], Callable[[str], Worded]]] = (
     (re.compile("the customer's owner " + _NAME), lambda name: worded("the customer's owner {name}", name=name)),
     (re.compile("the window of rule " + _NAME), lambda name: worded("the window of rule {name}", name=name)),
 )
-_ALONE: Mapping[str, Worded] = {str(one): one for one in (worded("a rule that matches"), worded("the next batch"))}
+_ALONE: Mapping[str, Worded] = {
+    str(one): one
+    for one in (worded("a rule that matches"), worded("the next batch"), worded("the tenant's first ruleset"))
+}
+
+
+_PAUSE = re.compile(r"the end of the pause at (?P<at>\S+ \S+ \S+)(?: \((?P<why>.*)\))?", re.DOTALL)
 
 
 def worded_reason(code: str) -> str:
@@ -45,4 +51,7 @@ def worded_wait(phrase: str) -> str:
     for pattern, made in _PHRASES:
         if found := pattern.fullmatch(phrase):
             return made(found["name"])
+    if found := _PAUSE.fullmatch(phrase):
+        end = worded("the end of the pause at {at}", at=found["at"])
+        return end + worded(" ({why})", why=found["why"]) if found["why"] else end
     return _ALONE.get(phrase, phrase)

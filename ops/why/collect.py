@@ -28,6 +28,7 @@ from ops.why.what_it_takes import IN_ANY_CASE, what_it_takes
 from router.domain.lead import FACT_FIELDS, Facts
 from router.domain.reason import Reason
 from router.domain.targets import read_targets
+from router.domain.worded import worded
 from router.drain.presence import Presence
 from router.store.assignments import FoundLead, LeadUnknown
 from router.store.blocking.blocked import holders_of
@@ -87,7 +88,7 @@ class _Teller:
         row = await _SQL.lead.row(self._conn, **self._key)
         lane = await _SQL.lane.row(self._conn, tenant_id=self._found.tenant_id, now=self._now)
         if row is None or lane is None:
-            raise LeadUnknown(f"there is no lead {self._found.lead_id}")
+            raise LeadUnknown(worded("there is no lead {lead}", lead=self._found.lead_id))
         history = await _SQL.history.fetch(self._conn, **self._key, limit=ENDED)
         handled = await _SQL.handled.fetch(
             self._conn, tenant_id=self._found.tenant_id, subject=the_lead(self._found.lead_id), limit=ENDED

@@ -7,6 +7,8 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import NamedTuple
 
+from router.domain.worded import worded
+
 ISO = "iso"
 NAMED = (ISO, "ymd", "dmy", "mdy", "excel", "epoch", "epoch_ms")
 _EXCEL_START = datetime(1899, 12, 30)  # noqa: DTZ001 (the zone is the caller's)
@@ -98,14 +100,20 @@ def checked_form(form: str) -> str:
         return form.strip().lower()
     if "%" not in form:
         names = ", ".join(NAMED)
-        raise ValueError(f'{form!r} is not a form of dates; use {names}, or a pattern such as "%d.%m.%Y %H:%M"')
+        raise ValueError(
+            worded(
+                '{form!r} is not a form of dates; use {names}, or a pattern such as "%d.%m.%Y %H:%M"',
+                form=form,
+                names=names,
+            )
+        )
     example = datetime(2026, 11, 23, 21, 45, 6)  # noqa: DTZ001 (the zone is the caller's)
     try:
         again = datetime.strptime(example.strftime(form), form)  # noqa: DTZ007 (the zone is the caller's)
     except ValueError as error:
-        raise ValueError(f"{form!r} is not a pattern of dates: {error}") from None
+        raise ValueError(worded("{form!r} is not a pattern of dates: {why}", form=form, why=error)) from None
     if again.date() != example.date():
-        raise ValueError(f"{form!r} must name year, month and day, such as %d.%m.%Y")
+        raise ValueError(worded("{form!r} must name year, month and day, such as %d.%m.%Y", form=form))
     return form
 
 

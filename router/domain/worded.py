@@ -48,6 +48,10 @@ class Worded(str):
         return Worded(text, self.parts + other.parts) if isinstance(other, Worded) else text
 
 
+NOTHING = Worded("", (Part("", {}),))
+"""No words, in any language."""
+
+
 def worded(message: str, **values: object) -> Worded:
     """A sentence with values in `{}`."""
     part = Part(message, _kept(values))

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 from functools import reduce
 
-from router.domain.worded import Worded, worded
+from router.domain.worded import Part, Worded, worded
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_NEXT_LINE = Worded("\n", (Part("\n", {}),))
+"""Without words it is the same in any language."""
 
 
 def worded_duration(seconds: float) -> Worded:
@@ -37,3 +39,18 @@ def in_a_row(sentences: Sequence[str]) -> str:
     if not all(isinstance(one, Worded) for one in sentences):
         return "; ".join(sentences)
     return reduce(lambda before, one: before + worded("; ") + one, others, first)
+
+
+def in_lines(sentences: Sequence[str]) -> str:
+    """Each on a line of its own; worded where all of them are."""
+    first, *others = sentences
+    if not all(isinstance(one, Worded) for one in sentences):
+        return "\n".join(sentences)
+    return reduce(lambda before, one: before + _NEXT_LINE + one, others, first)
+
+
+def placed(place: str, problem: str) -> str:
+    """What is wrong with the value at this place; worded where the problem is."""
+    if isinstance(problem, Worded):
+        return worded("{place}: {problem}", place=place, problem=problem)
+    return f"{place}: {problem}"

@@ -1,12 +1,13 @@
 """Who asks: the token of a request, looked up once in a few seconds, and remembered while the database is away."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from time import monotonic
 
 from aiohttp import web
 
 from router.domain.access import Permission, Token, TokenKey, parse_token
+from router.domain.worded import Worded, worded
 from router.http.failed_attempts import FailedAttempts
 from router.http.problems import Kind, Refused, busy
 from router.http.recent import Recent
@@ -77,16 +78,16 @@ class Access:
     async def _checked(self, text: str, now: datetime, address: str | None) -> Token:
         shown = parse_token(text)
         if shown is None:
-            raise Refused(Kind.NO_TOKEN, "this is not a token: a token begins with lr_", headers=_CHALLENGE)
+            raise Refused(Kind.NO_TOKEN, worded("this is not a token: a token begins with lr_"), headers=_CHALLENGE)
         return await self._that_holds(shown.key, now, address)
 
     async def _that_holds(self, key: TokenKey, now: datetime, address: str | None) -> Token:
         try:
             token = await self._looked_up(key, address)
         except (*TRANSIENT_ERRORS, TimeoutError):
-            raise busy("tokens cannot be looked up now: the database is away or busy") from None
+            raise busy(worded("tokens cannot be looked up now: the database is away or busy")) from None
         if token is None or not token.holds(now):
-            raise Refused(Kind.NO_TOKEN, "this token is unknown, revoked or expired", headers=_CHALLENGE)
+            raise Refused(Kind.NO_TOKEN, worded("this token is unknown, revoked or expired"), headers=_CHALLENGE)
         return token
 
     async def _looked_up(self, key: TokenKey, address: str | None) -> Token | None:
@@ -116,11 +117,29 @@ def _expired(token: Token, now: datetime) -> bool:
 def _bearer(request: web.Request) -> str:
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not text.strip():
-        raise Refused(Kind.NO_TOKEN, "send the header Authorization: Bearer TOKEN", headers=_CHALLENGE)
+        raise Refused(Kind.NO_TOKEN, worded("send the header Authorization: Bearer TOKEN"), headers=_CHALLENGE)
     return text.strip()
+
+
+_DOES: Mapping[Permission, Worded] = {
+    Permission.HAND_IN: worded("hand in leads"),
+    Permission.LOOK: worded("look at single leads and reps"),
+    Permission.READ: worded("read"),
+    Permission.PERSONAL: worded("see phones and e-mails"),
+    Permission.ATTEND: worded("say who is at work"),
+    Permission.END: worded("end leads"),
+    Permission.MANAGE: worded("change reps and assignments"),
+    Permission.OPERATE: worded("retry, park, pause and diagnose"),
+    Permission.ADMINISTER: worded("change rules, tenants and tokens"),
+}
 
 
 def check_permission(token: Token, permission: Permission) -> None:
     """Raises Refused."""
     if not token.may(permission):
-        raise Refused(Kind.NOT_ALLOWED, f"a token with the role {token.role.value} may not {permission.value}")
+        raise Refused(
+            Kind.NOT_ALLOWED,
+            worded(
+                "a token with the role {role} may not {what}", role=worded(token.role.value), what=_DOES[permission]
+            ),
+        )

@@ -7,6 +7,7 @@ from ipaddress import IPv6Address, ip_address
 from math import ceil
 from time import monotonic
 
+from router.domain.worded import worded
 from router.http.problems import Kind, Refused
 
 PER_MINUTE = 60
@@ -67,7 +68,7 @@ class FailedAttempts:
 def _refusal(left_s: float) -> Refused:
     return Refused(
         Kind.TOO_MANY,
-        "too many requests from this address showed tokens or keys that do not hold",
+        worded("too many requests from this address showed tokens or keys that do not hold"),
         headers={"Retry-After": str(max(1, ceil(left_s)))},
     )
 

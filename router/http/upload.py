@@ -9,6 +9,8 @@ from typing import IO
 from aiohttp import BodyPartReader, web
 from aiohttp.http import HttpProcessingError
 
+from router.domain.worded import worded
+from router.domain.worded_phrases import placed
 from router.http.body import Arrival, check_length, too_large
 from router.http.problems import FieldProblem, Kind, Refused
 
@@ -66,7 +68,9 @@ async def read_form_with_file(
     too large, too slow, a field that is not known, or given twice.
     """
     if request.content_type != MULTIPART:
-        raise Refused(Kind.WRONG_MEDIA_TYPE, f"send {MULTIPART}, not {request.content_type}")
+        raise Refused(
+            Kind.WRONG_MEDIA_TYPE, worded("send {wanted}, not {given}", wanted=MULTIPART, given=request.content_type)
+        )
     check_length(request, max_file + sum(limits.values()) + _HEADS)
     form = SentForm()
     try:
@@ -92,11 +96,11 @@ async def _read_parts(
             if part is None:
                 return
             if not isinstance(part, BodyPartReader):
-                raise Refused(Kind.BAD_REQUEST, "the form has a form within it")
+                raise Refused(Kind.BAD_REQUEST, worded("the form has a form within it"))
             await _read_part(part, arrival, form, limits, max_file, before_file)
     except _BROKEN as error:
-        raise Refused(Kind.BAD_REQUEST, f"the form cannot be read: {str(error)[:200]}") from None
-    raise Refused(Kind.BAD_REQUEST, f"the form has more than {_MAX_FIELDS} fields")
+        raise Refused(Kind.BAD_REQUEST, worded("the form cannot be read: {why}", why=str(error)[:200])) from None
+    raise Refused(Kind.BAD_REQUEST, worded("the form has more than {limit} fields", limit=_MAX_FIELDS))
 
 
 async def _read_part(
@@ -109,12 +113,14 @@ async def _read_part(
 ) -> None:
     name = part.name or ""
     if part.headers.get("Content-Transfer-Encoding", "").strip().lower() not in _PLAIN:
-        raise Refused(Kind.BAD_REQUEST, "parts of the form must be sent as they are, without a transfer encoding")
+        raise Refused(
+            Kind.BAD_REQUEST, worded("parts of the form must be sent as they are, without a transfer encoding")
+        )
     if name == "file":
         if form.upload is not None:
-            raise _wrong("file", "is given twice")
+            raise _wrong("file", worded("is given twice"))
         if part.filename is None:
-            raise _wrong("file", "is not a file: send one, with its name")
+            raise _wrong("file", worded("is not a file: send one, with its name"))
         before_file(form.fields)
         if not part.filename:
             # What a browser sends where no file was chosen.
@@ -124,9 +130,9 @@ async def _read_part(
         await _receive(part, arrival, form.upload, max_file)
         return
     if name not in limits:
-        raise _wrong(name, f"is not known here; known are {', '.join(limits)}")
+        raise _wrong(name, worded("is not known here; known are {names}", names=", ".join(limits)))
     if name in form.fields:
-        raise _wrong(name, "is given twice")
+        raise _wrong(name, worded("is given twice"))
     form.fields[name] = await _text(part, arrival, name, limits[name])
 
 
@@ -151,13 +157,13 @@ async def _text(part: BodyPartReader, arrival: Arrival, name: str, limit: int) -
         arrival.count(len(piece))
         body += piece
         if len(body) > limit:
-            raise _wrong(name, f"has more than {limit:,} bytes")
+            raise _wrong(name, worded("has more than {limit:,} bytes", limit=limit))
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        raise _wrong(name, "is not UTF-8") from None
+        raise _wrong(name, worded("is not UTF-8")) from None
     if "\0" in text:
-        raise _wrong(name, "holds a NUL character")
+        raise _wrong(name, worded("holds a NUL character"))
     return text
 
 
@@ -186,9 +192,12 @@ def _nameless(name: str) -> Upload:
 def _no_room(error: OSError) -> Refused:
     return Refused(
         Kind.BUSY,
-        f"the file cannot be kept while it is read: {error.strerror}; the folder for temporary files needs room",
+        worded(
+            "the file cannot be kept while it is read: {why}; the folder for temporary files needs room",
+            why=error.strerror,
+        ),
     )
 
 
 def _wrong(name: str, reason: str) -> Refused:
-    return Refused(Kind.INVALID, f"{name}: {reason}", [FieldProblem(f"/{name}", reason)])
+    return Refused(Kind.INVALID, placed(name, reason), [FieldProblem(f"/{name}", reason)])

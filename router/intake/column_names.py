@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from router.domain.text import without_invisible
+from router.domain.worded import worded
 
 _SEPARATOR = re.compile(r'\ufeff?"?sep=(.)"?[\r\n]*', re.IGNORECASE)
 
@@ -33,9 +34,11 @@ def column_names(header: Sequence[str], limit: int) -> tuple[list[str], frozense
     while names and not names[-1]:
         names.pop()
     if not names:
-        raise HeaderUnusable("column 1 has no name")
+        raise HeaderUnusable(worded("column 1 has no name"))
     if len(names) > limit:
-        raise HeaderUnusable(f"names {len(names):,} columns; at most {limit:,} are allowed")
+        raise HeaderUnusable(
+            worded("names {count:,} columns; at most {limit:,} are allowed", count=len(names), limit=limit)
+        )
     counts = Counter(name for name in names if name)
     repeated = frozenset(name for name, count in counts.items() if count > 1)
     if repeated:

@@ -7,7 +7,7 @@ from router.domain.worded import worded
 
 DELIMITERS = (",", ";", "\t", "|")
 WORDS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
-_NAMES = {sign: word for word, sign in WORDS.items()}
+_NAMES = {",": worded("comma"), ";": worded("semicolon"), "\t": worded("tab"), "|": worded("pipe")}
 
 
 class DelimiterUnknown(ValueError):

@@ -56,11 +56,18 @@ class EncodingUnclear(ValueError):
         self.likely = likely
         names = ", ".join(display_name(name) for name in likely[:4])
         example = display_name(likely[0]).lower() if likely else "windows-1252"
+        said = worded("is not UTF-8, and its encoding cannot be recognised with certainty")
+        if names:
+            said += worded(" (likely: {names})", names=names)
         super().__init__(
-            f"is not UTF-8, and its encoding cannot be recognised with certainty"
-            f"{f' (likely: {names})' if names else ''}; "
-            f"name it with --encoding, e.g. --encoding {example}, and look at the first rows with --check; "
-            "or save the file as CSV in UTF-8"
+            said
+            + worded(
+                "; name it with {option}, e.g. {example}, and look at the first rows with {check}; or save the file as "
+                "CSV in UTF-8",
+                option="--encoding",
+                example=f"--encoding {example}",
+                check="--check",
+            )
         )
 
 

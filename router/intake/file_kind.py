@@ -15,19 +15,19 @@ from router.intake.workbook import is_workbook, write_table
 READABLE = ".csv, .tsv, .txt, .xlsx, .json, .jsonl, .ndjson"
 _TABLES, _JSON = (".csv", ".tsv", ".txt", ".tab", ".xls", ".xlsx", ".xlsm"), (".ndjson", ".jsonl", ".json")
 _KINDS = (
-    (b"PK\x03\x04", "a ZIP archive; unpack it"),
-    (b"PK\x05\x06", "an empty ZIP archive"),
+    (b"PK\x03\x04", worded("a ZIP archive; unpack it")),
+    (b"PK\x05\x06", worded("an empty ZIP archive")),
     (
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-        "an old Excel workbook (.xls), or one with a password; save it as .xlsx or CSV",
+        worded("an old Excel workbook (.xls), or one with a password; save it as .xlsx or CSV"),
     ),
-    (b"\x1f\x8b", "compressed (gzip); unpack it"),
-    (b"BZh91AY&SY", "compressed (bzip2); unpack it"),
-    (b"\xfd7zXZ\0", "compressed (xz); unpack it"),
-    (b"\x28\xb5\x2f\xfd", "compressed (zstd); unpack it"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it"),
-    (b"SQLite format 3\0", "a SQLite database"),
-    (b"%PDF-", "a PDF"),
+    (b"\x1f\x8b", worded("compressed (gzip); unpack it")),
+    (b"BZh91AY&SY", worded("compressed (bzip2); unpack it")),
+    (b"\xfd7zXZ\0", worded("compressed (xz); unpack it")),
+    (b"\x28\xb5\x2f\xfd", worded("compressed (zstd); unpack it")),
+    (b"7z\xbc\xaf\x27\x1c", worded("a 7z archive; unpack it")),
+    (b"SQLite format 3\0", worded("a SQLite database")),
+    (b"%PDF-", worded("a PDF")),
 )
 _PAGES = re.compile(
     rb"<(?:!doctype|!--|\?xml|(?:html|head|meta|body|table|style|div|script|tr|thead)\b)|mime-version:", re.IGNORECASE
@@ -118,8 +118,10 @@ def _lines_of(path: Path, array: Within | None = None) -> TextFile:
     except BaseException:
         text.unlink(missing_ok=True)
         raise
-    what = f"the JSON array {array.name!r} of an object" if array else "a JSON array"
-    return TextFile(text, Kind.JSON, None, [f"{what}; lines are counted by its elements"], temporary=True)
+    note = worded("a JSON array; lines are counted by its elements")
+    if array:
+        note = worded("the JSON array {name!r} of an object; lines are counted by its elements", name=array.name)
+    return TextFile(text, Kind.JSON, None, [note], temporary=True)
 
 
 def _temporary() -> tuple[Path, IO[str]]:
@@ -132,7 +134,7 @@ def _refuse_what_is_no_text(path: Path, start: bytes) -> None:
     """Raises FileUnusable for a file that begins like something else."""
     for mark, kind in _KINDS:
         if start.startswith(mark):
-            raise FileUnusable(f"{path}: is {kind}, whatever its name says")
+            raise FileUnusable(worded("{file}: is {kind}, whatever its name says", file=path, kind=kind))
     if _PAGES.match(start.translate(None, b"\0").lstrip(_MARKS)):
         raise FileUnusable(
             worded(

@@ -132,7 +132,13 @@ class _Cutter:
         self._parts.append(text)
         self._size += len(text)
         if self._size > text_lines.MAX_ROW:
-            raise FileUnusable(f"{self._path}: an element of the array has more than {text_lines.MAX_ROW:,} characters")
+            raise FileUnusable(
+                worded(
+                    "{file}: an element of the array has more than {limit:,} characters",
+                    file=self._path,
+                    limit=text_lines.MAX_ROW,
+                )
+            )
 
 
 def _elements(path: Path, file: IO[str], *, within: bool) -> Iterator[str]:
@@ -152,7 +158,9 @@ def _elements(path: Path, file: IO[str], *, within: bool) -> Iterator[str]:
 
 def _refuse_rest(path: Path, rest: str) -> None:
     if rest.strip("\0 \t\r\n"):
-        raise FileUnusable(f"{path}: something follows the JSON array; use one array, or one object a line")
+        raise FileUnusable(
+            worded("{file}: something follows the JSON array; use one array, or one object a line", file=path)
+        )
 
 
 def _refuse_open(path: Path, rest: str, file: IO[str]) -> None:

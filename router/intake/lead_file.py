@@ -8,8 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
-from router.domain.phrases import count
-from router.domain.worded import worded
+from router.domain.worded import Worded, said_by, worded, worded_count
 from router.intake import delimiter as delimiters
 from router.intake import encoding as encodings
 from router.intake.column_names import HeaderUnusable, column_names, in_use, separator_line, unwrapped
@@ -81,7 +80,7 @@ class LeadFile:
             self._open(names, encoding, delimiter)
         except EncodingUnclear as error:
             self._text.close()
-            raise FileUnusable(f"{path}: {error}") from None
+            raise FileUnusable(worded("{place}: {problem}", place=path, problem=said_by(error))) from None
         except BaseException:
             self._text.close()
             raise
@@ -109,7 +108,9 @@ class LeadFile:
             start = file.read(encodings.START).decode(self.encoding, "ignore")
         if not start.isascii() and (word := encodings.encoded_twice(start)) is not None:
             self._text.notes.append(
-                f"texts such as {word!r} were encoded twice before this file was written: export it again"
+                worded(
+                    "texts such as {word!r} were encoded twice before this file was written: export it again", word=word
+                )
             )
 
     def __enter__(self) -> "LeadFile":
@@ -285,7 +286,10 @@ class LeadFile:
         try:
             names, self.repeated = column_names(cells, MAX_COLUMNS)
         except HeaderUnusable as error:
-            raise FileUnusable(f"{self.path}:1: {error}; the first line must name the columns") from None
+            said = worded(
+                "{file}:1: {problem}; the first line must name the columns", file=self.path, problem=said_by(error)
+            )
+            raise FileUnusable(said) from None
         if not all(map(_utf8, names)):
             raise FileUnusable(
                 worded(
@@ -384,7 +388,7 @@ class LeadFile:
                 self.blank_rows += 1
                 continue
             if cells[-1].strip() == self._head[-1] and repeats_names(cells, self._head):
-                yield Row(line, {}, cells, "repeats the line of column names")
+                yield Row(line, {}, cells, _NAMES_AGAIN)
                 continue
             if len(row_lines) > 1 and not by_record and each_is_a_row(row_lines, self.delimiter, len(named)):
                 yield Row(line, {}, ["".join(self._lines.row).rstrip("\r\n")], _SWALLOWED)
@@ -393,8 +397,7 @@ class LeadFile:
                 fit(cells, named)
             original = cells if plain else [cells[place] for place in kept if place < len(cells)]
             if len(cells) != len(named):
-                counts = f"has {count(len(cells), 'cell')} where the header names {count(len(named), 'column')}"
-                yield Row(line, {}, original, counts)
+                yield Row(line, {}, original, _other_width(len(cells), len(named)))
             else:
                 values = cells if used is None else [cells[place] for place in used]
                 yield Row(line, dict(zip(columns, values, strict=True)), original)
@@ -414,7 +417,8 @@ class LeadFile:
                 return
             except csv.Error as error:
                 unclosed = "unexpected end of data" in str(error)
-                yield line, ["".join(lines.row).rstrip("\r\n")], _UNCLOSED if unclosed else f"is not CSV: {error}"
+                said = _UNCLOSED if unclosed else worded("is not CSV: {why}", why=error)
+                yield line, ["".join(lines.row).rstrip("\r\n")], said
             else:
                 if cells:
                     yield line, cells if not self._wrapped else list(map(unwrapped, cells)), ""
@@ -425,7 +429,7 @@ class LeadFile:
         """The rows of a rejects file that was written for NDJSON."""
         for line, cells, problem in self._csv_lines():
             if problem or len(cells) <= place:
-                yield Row(line, {}, cells[:1], problem or "has too few cells")
+                yield Row(line, {}, cells[:1], problem or _TOO_FEW)
             else:
                 yield self._json_row(line, cells[place])
 
@@ -447,21 +451,33 @@ class LeadFile:
 
 _LOOKED_AT = 1_000
 """Lines that show whether cells are written as formulas."""
-_SWALLOWED = "seems to be several rows: a quote is opened in it and closed in a later row"
-_UNCLOSED = "is not CSV: a quote is opened and never closed"
+_SWALLOWED = worded("seems to be several rows: a quote is opened in it and closed in a later row")
+_UNCLOSED = worded("is not CSV: a quote is opened and never closed")
+_NAMES_AGAIN = worded("repeats the line of column names")
+_TOO_FEW = worded("has too few cells")
+
+
+def _other_width(cells: int, columns: int) -> Worded:
+    return worded_count(
+        "has {count:,} cell where the header names {columns}",
+        "has {count:,} cells where the header names {columns}",
+        cells,
+        columns=worded_count("{count:,} column", "{count:,} columns", columns),
+    )
 
 
 def _json_row(line: int, text: str) -> Row:
     original = [text]
     if not _utf8(text):
-        return Row(line, {}, original, "is not valid in the encoding of the file; try --encoding windows-1252")
+        said = worded("is not valid in the encoding of the file; try --encoding windows-1252")
+        return Row(line, {}, original, said)
     try:
         # Lines that were elements of an array once keep their commas.
         read = read_json(text.removesuffix(","))
     except (ValueError, RecursionError) as error:
-        return Row(line, {}, original, f"is not JSON: {error}")
+        return Row(line, {}, original, worded("is not JSON: {why}", why=error))
     if not isinstance(read, dict):
-        return Row(line, {}, original, "is not a JSON object")
+        return Row(line, {}, original, worded("is not a JSON object"))
     return Row(line, read, original)
 
 

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from router.domain.lead_in import LeadIn
+from router.domain.worded import worded
 from router.intake.contact_counts import ContactCounts
 from router.intake.customer_notes import CustomerNotes
 from router.intake.lead_file import LeadFile, Row
@@ -228,7 +229,7 @@ async def _take(intake: Intake, batch: _Batch, done: Imported) -> None:
         if trouble_of(error) is not Trouble.REFUSED_ROW:
             raise
         if len(batch.leads) == 1:
-            batch.rejected.append((batch.rows[0], "", f"PostgreSQL cannot store it: {error}"))
+            batch.rejected.append((batch.rows[0], "", worded("PostgreSQL cannot store it: {why}", why=error)))
             return
         half = len(batch.leads) // 2
         for part in (slice(None, half), slice(half, None)):

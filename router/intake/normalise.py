@@ -13,7 +13,7 @@ import msgspec
 
 from router.domain.lead_in import LeadIn
 from router.domain.text import whole_id, without_invisible
-from router.domain.worded import Part, Worded, worded
+from router.domain.worded import Part, Worded, said_by, worded
 from router.intake.contacts import ContactReader
 from router.intake.json_text import MAX_EXPONENT, holds_huge_number, read_json
 from router.intake.placeholders import is_rounded_id, means_no_id, no_lead
@@ -159,7 +159,7 @@ class LeadReader:
         elif means_no_id(external_id):
             self._reject("external_id", _means_no_id(external_id))
         elif what := no_lead(external_id):
-            self._reject("external_id", f"{external_id!r} is {what}, not a lead")
+            self._reject("external_id", worded("{value!r} is {what}, not a lead", value=external_id, what=what))
         self._check_ids(values)
         if came := self._words.put(values):
             extra.setdefault(AS_IT_CAME, came)
@@ -240,7 +240,7 @@ class LeadReader:
         for column, value in extra.items():
             name = self._names.get(column, column)
             if name in found:
-                raise Rejected(column, f"attribute {name} is given twice in this row")
+                raise Rejected(column, worded("attribute {name} is given twice in this row", name=name))
             sign = self._numbers.get(column)
             plain = plain_number(value, sign) if sign is not None and isinstance(value, str) else None
             found[name] = value if plain is None else plain
@@ -272,11 +272,13 @@ class LeadReader:
         for column in identity.columns if not self._plan.allow_rounded_ids else ():
             part = row.get(column)
             if isinstance(part, str) and is_rounded_id(part.strip()):
-                raise Rejected(column, f"{_was_rounded('external_id', part)}: the external id is computed from it")
+                raise Rejected(
+                    column, _was_rounded("external_id", part) + worded(": the external id is computed from it")
+                )
         try:
             return identity.of(row, self._plan.empty)
         except NoIdentity as error:
-            raise Rejected(error.column, str(error)) from None
+            raise Rejected(error.column, said_by(error)) from None
 
     def _target(self, column: str) -> str | None:
         """The field that a column means, _DROPPED, or None."""
@@ -361,7 +363,7 @@ def _was_rounded(field: str, text: str) -> Worded:
 
 
 def _kind(value: object) -> str:
-    return "a number with decimals" if isinstance(value, Decimal) else type(value).__name__
+    return worded("a number with decimals") if isinstance(value, Decimal) else type(value).__name__
 
 
 def _check_texts(values: dict[str, str], columns: Mapping[str, str]) -> None:
@@ -405,7 +407,10 @@ def _json_text(whole: dict[str, object], column: str) -> str:
     except RecursionError:
         raise Rejected(column, worded("is nested too deeply")) from None
     if _EXPONENT.search(text) and holds_huge_number(whole):
-        raise Rejected(column, f"holds a number of more than {MAX_EXPONENT} digits before or behind the point")
+        raise Rejected(
+            column,
+            worded("holds a number of more than {limit} digits before or behind the point", limit=MAX_EXPONENT),
+        )
     if "\\u0000" in text and _NUL_IN_JSON.search(text):
         raise Rejected(_column_of(whole, column, lambda value: "\0" not in value), _HOLDS_NUL)
     return text

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from router.domain.text import fold
+from router.domain.worded import Worded, worded
 from router.rules.free_mail import FREE_MAIL
 
 _NOBODYS = frozenset(
@@ -220,8 +221,8 @@ _NAMES_OF_IDS = (
 )
 """What stands in the first cell of a second line of names, which some programs write for people."""
 _NO_LEADS = {
-    **dict.fromkeys(_TOTALS, "a line of totals"),
-    **dict.fromkeys(_NAMES_OF_IDS, "a second line of column names"),
+    **dict.fromkeys(_TOTALS, worded("a line of totals")),
+    **dict.fromkeys(_NAMES_OF_IDS, worded("a second line of column names")),
 }
 _LONGEST_TOTAL = max(map(len, _NO_LEADS)) + 2
 _ALNUM = re.compile(r"[^\W_]")
@@ -320,7 +321,7 @@ def means_no_id(text: str) -> bool:
     return fold(text) in _EMPTY_WORDS or _ALNUM.search(text) is None or _TEMPLATE.fullmatch(text) is not None
 
 
-def no_lead(text: str) -> str | None:
+def no_lead(text: str) -> Worded | None:
     """What the line is that has this as its id: one of totals, or of names; None = it may be a lead."""
     return _NO_LEADS.get(fold(text).rstrip(" :：*")) if len(text) <= _LONGEST_TOTAL else None
 

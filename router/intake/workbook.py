@@ -11,8 +11,8 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from router.domain.phrases import count
-from router.domain.worded import said_by, worded
+from router.domain.worded import said_by, worded, worded_count
+from router.domain.worded_phrases import worded_list
 from router.intake.sheet_marks import MergedRows, sheet_marks
 from router.intake.text_lines import FileUnusable
 
@@ -29,10 +29,10 @@ _CHUNK = 1 << 18
 _WHOLE = 15
 """Digits that a number of Excel has; beyond them it holds zeros, and a number as an id was rounded."""
 _OTHER_ARCHIVES = (
-    (re.compile(r"xl/workbook\.bin"), "a binary workbook of Excel (.xlsb)"),
-    (re.compile(r"content\.xml"), "an OpenDocument file (.ods)"),
-    (re.compile(r"(?:Index/.*\.iwa|Index\.zip)"), "a document of Apple Numbers"),
-    (re.compile(r"word/document\.xml"), "a Word document"),
+    (re.compile(r"xl/workbook\.bin"), worded("a binary workbook of Excel (.xlsb)")),
+    (re.compile(r"content\.xml"), worded("an OpenDocument file (.ods)")),
+    (re.compile(r"(?:Index/.*\.iwa|Index\.zip)"), worded("a document of Apple Numbers")),
+    (re.compile(r"word/document\.xml"), worded("a Word document")),
 )
 """By a part that they have, all others have not."""
 _STRICT = b"http://purl.oclc.org/ooxml/"
@@ -56,7 +56,8 @@ def is_workbook(path: Path) -> bool:
         ) from None
     for mark, kind in _OTHER_ARCHIVES:
         if any(map(mark.fullmatch, names)):
-            raise FileUnusable(f"{path}: is {kind}, whatever its name says; save it as .xlsx or CSV")
+            said = worded("{file}: is {kind}, whatever its name says; save it as .xlsx or CSV", file=path, kind=kind)
+            raise FileUnusable(said)
     return "xl/workbook.xml" in names
 
 
@@ -100,10 +101,17 @@ def write_table(path: Path, sheet: str | None, out: IO[str]) -> Written:
                 raise FileUnusable(said) from None
         finally:
             book.close()
-    others = [one.title if one.sheet_state == "visible" else f"{one.title} (hidden)" for one in book.worksheets]
-    others = [other for other in others if other.removesuffix(" (hidden)") != name]
+    others = [
+        one.title if one.sheet_state == "visible" else worded("{sheet} (hidden)", sheet=one.title)
+        for one in book.worksheets
+        if one.title != name
+    ]
     if others:
-        notes.insert(0, f"other sheets were not read: {', '.join(others[:10])} (--sheet names one)")
+        # A sheet's name may hold a comma: the mark of a list is ours.
+        shown = worded_list(others[:10], 10)
+        notes.insert(
+            0, worded("other sheets were not read: {sheets} ({option} names one)", sheets=shown, option="--sheet")
+        )
     return Written(name, notes, book.epoch.year != _EPOCH)
 
 
@@ -124,16 +132,31 @@ def _write(book: Any, name: str, out: IO[str]) -> list[str]:
     written = csv.writer(out)
     for cells in _rows(book, opened, merged):
         written.writerow(cells)
-    notes = []
+    notes = list[str]()
     if marks.hidden:
-        hidden = count(marks.hidden, "hidden row was", "hidden rows were")
-        notes.append(f"{hidden} read like all others; a filter hides rows, too: delete them if they are not meant")
+        notes.append(
+            worded_count(
+                "{count:,} hidden row was read like all others; a filter hides rows, too: delete them if they are not "
+                "meant",
+                "{count:,} hidden rows were read like all others; a filter hides rows, too: delete them if they are "
+                "not meant",
+                marks.hidden,
+            )
+        )
     if merged.filled:
-        notes.append(f"{count(merged.filled, 'cell')} of merged cells got the value that is shown for them")
+        notes.append(
+            worded_count(
+                "{count:,} cell of merged cells got the value that is shown for them",
+                "{count:,} cells of merged cells got the value that is shown for them",
+                merged.filled,
+            )
+        )
     if opened.sheet_state != "visible":
-        notes.append(f"sheet {name} is hidden in the workbook")
+        notes.append(worded("sheet {sheet} is hidden in the workbook", sheet=name))
     if book.epoch.year != _EPOCH:
-        notes.append("this workbook counts days from 1904; dates that are formatted as numbers are read so, too")
+        notes.append(
+            worded("this workbook counts days from 1904; dates that are formatted as numbers are read so, too")
+        )
     return notes
 
 
@@ -178,10 +201,14 @@ def _rows(book: Any, sheet: Any, merged: MergedRows) -> Iterator[list[str]]:
             # Rows that were formatted and never filled, at the end, are no rows.
             blank += 1
             if blank > MAX_BLANK_ROWS:
-                raise ValueError(f"more than {MAX_BLANK_ROWS:,} blank rows above row {number}: delete them")
+                raise ValueError(
+                    worded(
+                        "more than {limit:,} blank rows above row {row}: delete them", limit=MAX_BLANK_ROWS, row=number
+                    )
+                )
             continue
         if len(cells) > MAX_COLUMNS:
-            raise ValueError(f"row {number} has more than {MAX_COLUMNS:,} columns")
+            raise ValueError(worded("row {row} has more than {limit:,} columns", row=number, limit=MAX_COLUMNS))
         yield from ([] for _ in range(blank))
         blank = 0
         width = width or len(cells)
@@ -256,7 +283,14 @@ def _check_parts(path: Path) -> None:
             sheet = name.startswith("xl/worksheets/") and name.endswith(".xml")
             limit = MAX_SHEET if sheet else MAX_SHARED if name.endswith("sharedStrings.xml") else MAX_OTHER
             if part.file_size > limit:
-                raise FileUnusable(f"{path}: {name} unpacks to {part.file_size:,} bytes; save the sheet as CSV")
+                raise FileUnusable(
+                    worded(
+                        "{file}: {part} unpacks to {size:,} bytes; save the sheet as CSV",
+                        file=path,
+                        part=name,
+                        size=part.file_size,
+                    )
+                )
             try:
                 with archive.open(part) as opened:
                     _check_xml(path, name, opened, rows=sheet)
@@ -280,9 +314,20 @@ def _check_xml(path: Path, name: str, opened: IO[bytes], *, rows: bool) -> None:
                 )
             )
         if b"<!DOCTYPE" in both or b"<!ENTITY" in both:
-            raise FileUnusable(f"{path}: {name} declares a document type, which no program for tables writes")
+            raise FileUnusable(
+                worded(
+                    "{file}: {part} declares a document type, which no program for tables writes", file=path, part=name
+                )
+            )
         end = both.rfind(b"row>")
         since = len(both) - end if end >= 0 else since + len(chunk)
         if rows and since > MAX_XML_ROW:
-            raise FileUnusable(f"{path}: a row of {name} has more than {MAX_XML_ROW:,} bytes; is this a file of leads?")
+            raise FileUnusable(
+                worded(
+                    "{file}: a row of {part} has more than {limit:,} bytes; is this a file of leads?",
+                    file=path,
+                    part=name,
+                    limit=MAX_XML_ROW,
+                )
+            )
         tail = chunk[-10:]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from router.domain.attendance import Attendance, leave_until
-from router.domain.phrases import count
+from router.domain.worded import worded, worded_count
 from router.drain.lane_state import LaneState
 from router.drain.lane_transaction import lane_state
 from router.drain.session import TenantSession
@@ -65,14 +65,20 @@ async def assign_by_hand(
             raise given
         # Reading a large ruleset takes long: the lane is given back meanwhile.
         await session.engines.get(conn, tenant_id, lane.versions)
-    raise CannotGive(f"lead {lead_id} kept changing, {_ATTEMPTS} times over; nothing was changed, try again")
+    raise CannotGive(
+        worded(
+            "lead {lead} kept changing, {attempts} times over; nothing was changed, try again",
+            lead=lead_id,
+            attempts=_ATTEMPTS,
+        )
+    )
 
 
 async def _give_if_there(conn: Connection, session: TenantSession, lane: Lane, gift: "_Gift") -> Given | None:
     """Gives the lead while the lane is held; None when the tenant's rules have to be read first."""
     await hold_lead_now(conn, lane.tenant_id, gift.lead_id)
     if lane.ruleset == 0:
-        raise CannotGive("the tenant has no ruleset yet: lead-router rules apply FILE --tenant T")
+        raise CannotGive(worded("the tenant has no ruleset yet: lead-router rules apply FILE --tenant T"))
     if session.engine(lane.versions) is None:
         return None
     return await _give(conn, lane, await lane_state(conn, session, lane), gift)
@@ -114,12 +120,16 @@ def _free_rep(state: LaneState, rep_id: str, from_rep: int | None) -> int:
     """The rep's position; one who is gone or full may not get the lead, nor who has it."""
     position = position_of(state, rep_id)
     if state.engine.roster.reps[position].no == from_rep:
-        raise CannotGive(f"rep {rep_id} has this lead already")
+        raise CannotGive(worded("rep {rep} has this lead already", rep=rep_id))
     room = room_of(state, position)
     if room.max_open is not None and room.open_leads >= room.max_open:
-        has = count(room.open_leads, "open lead")
-        raise CannotGive(f"rep {rep_id} has {has}, which is max_open; end one or raise the cap")
+        has = worded_count("{count:,} open lead", "{count:,} open leads", room.open_leads)
+        raise CannotGive(
+            worded("rep {rep} has {has}, which is max_open; end one or raise the cap", rep=rep_id, has=has)
+        )
     if room.max_per_day is not None and room.today >= room.max_per_day:
-        had = count(room.today, "lead")
-        raise CannotGive(f"rep {rep_id} has had {had} today, which is max_per_day; wait or raise the cap")
+        had = worded_count("{count:,} lead", "{count:,} leads", room.today)
+        raise CannotGive(
+            worded("rep {rep} has had {had} today, which is max_per_day; wait or raise the cap", rep=rep_id, had=had)
+        )
     return position

@@ -12,6 +12,7 @@ from router.domain.engine import NO_CAP
 from router.domain.flight import record
 from router.domain.flight_format import encode
 from router.domain.lead import PoolLead
+from router.domain.worded import worded
 from router.drain.lane_state import LaneState, moment_at
 from router.drain.overlap import data_versions
 from router.store import lane as store
@@ -117,9 +118,9 @@ def position_of(state: LaneState, rep_id: str) -> int:
     reps = state.engine.roster.reps
     position = next((i for i, rep in enumerate(reps) if rep.rep_id == rep_id), None)
     if position is None:
-        raise RepUnknown(f"there is no rep {rep_id!r}; lead-router reps list shows who there is")
+        raise RepUnknown(worded("there is no rep {rep!r}; lead-router reps list shows who there is", rep=rep_id))
     if not reps[position].active:
-        raise CannotGive(f"rep {rep_id} is not active; lead-router reps set {rep_id} --active yes")
+        raise CannotGive(worded("rep {rep} is not active; lead-router reps set {rep} --active yes", rep=rep_id))
     return position
 
 

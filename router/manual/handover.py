@@ -11,6 +11,7 @@ from datetime import datetime
 from time import perf_counter
 
 from router.domain.phrases import count
+from router.domain.worded import worded
 from router.drain.lane_state import LaneState
 from router.drain.lane_transaction import lane_state
 from router.drain.session import TenantSession
@@ -96,7 +97,7 @@ class Handover:
             if given is not None:
                 return given
             await session.engines.get(self.conn, plan.tenant_id, lane.versions)
-        raise CannotGive(f"rules or roster kept changing, {_ATTEMPTS} times over; try again")
+        raise CannotGive(worded("rules or roster kept changing, {attempts} times over; try again", attempts=_ATTEMPTS))
 
     async def _give_held(
         self, session: TenantSession, lane: Lane, plan: Plan, leads: Sequence[int]

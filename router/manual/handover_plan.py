@@ -15,8 +15,9 @@ import msgspec
 
 from router.domain.decide import Assigned, Decision, Inputs, Parked, decide
 from router.domain.engine import Engine
-from router.domain.phrases import count
 from router.domain.reason import Reason
+from router.domain.worded import worded, worded_count
+from router.domain.worded_phrases import worded_list
 from router.drain.lane_state import LaneState, moment_at
 from router.drain.presence import Presence, Unsure
 from router.drain.present_state import state_to_decide
@@ -35,14 +36,13 @@ class NoRoom(CannotGive):
     """The other rep cannot have so many; the message has the numbers and says what to do."""
 
     def __init__(self, rep_id: str, leads: int, room: Room, tenant: str) -> None:
-        loads = [
-            f"{has:,} of {cap:,} {what}"
-            for has, cap, what in (
-                (room.open_leads, room.max_open, "open leads (max_open)"),
-                (room.today, room.max_per_day, "leads of today (max_per_day)"),
+        loads = []
+        if room.max_open is not None:
+            loads.append(worded("{has:,} of {cap:,} open leads (max_open)", has=room.open_leads, cap=room.max_open))
+        if room.max_per_day is not None:
+            loads.append(
+                worded("{has:,} of {cap:,} leads of today (max_per_day)", has=room.today, cap=room.max_per_day)
             )
-            if cap is not None
-        ]
         needed = [
             f"{option} {has + leads}"
             for option, has, cap in (
@@ -52,9 +52,15 @@ class NoRoom(CannotGive):
             if cap is not None and has + leads > cap
         ]
         super().__init__(
-            f"rep {rep_id} has room for {room.fits:,} of {count(leads, 'lead')}: has {', '.join(loads)}. Hand over "
-            f"fewer (--as-many-as-fit), or raise the cap first: lead-router reps set {shlex.quote(rep_id)} "
-            f"--tenant {shlex.quote(tenant)} {' '.join(needed)}"
+            worded(
+                "rep {rep} has room for {fits:,} of {leads}: has {loads}. Hand over fewer (--as-many-as-fit), or raise "
+                "the cap first: {command}",
+                rep=rep_id,
+                fits=room.fits,
+                leads=worded_count("{count:,} lead", "{count:,} leads", leads),
+                loads=worded_list(loads),
+                command=f"lead-router reps set {shlex.quote(rep_id)} --tenant {shlex.quote(tenant)} {' '.join(needed)}",
+            )
         )
 
 
@@ -135,7 +141,9 @@ async def plan_handover(
     Raises RepUnknown, and CannotGive where the other rep may not have any.
     """
     if asked.to_rep == asked.from_rep:
-        raise CannotGive(f"rep {asked.from_rep} has these leads already; name another rep, or let the rules decide")
+        raise CannotGive(
+            worded("rep {rep} has these leads already; name another rep, or let the rules decide", rep=asked.from_rep)
+        )
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         from_no = await rep_number(conn, tenant_id, asked.from_rep)
         if asked.to_rep is not None:
@@ -165,7 +173,7 @@ async def _room(conn: Connection, presence: Presence, tenant: TenantNow, rep_id:
 
 async def _state(conn: Connection, presence: Presence, now: TenantNow) -> tuple[LaneState, Engine]:
     if not now.versions[0]:
-        raise CannotGive("the tenant has no ruleset yet: lead-router rules apply FILE --tenant T")
+        raise CannotGive(worded("the tenant has no ruleset yet: lead-router rules apply FILE --tenant T"))
     engine = await Engines(1).get(conn, now.tenant_id, now.versions)
     return await state_to_decide(conn, presence, now.tenant_id, now.name, engine, now.now), engine
 

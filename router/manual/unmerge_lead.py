@@ -1,5 +1,6 @@
 """Undoing that a lead was merged into another one as its repeat: by hand, recorded; it waits for a rep by itself."""
 
+from router.domain.worded import worded
 from router.manual.merge_customers import undisturbed
 from router.store import repeats
 from router.store.assignments import LOCK_TIMEOUT_MS, FoundLead, place_of
@@ -42,8 +43,16 @@ async def unmerge_lead(conn: Connection, lead: FoundLead, *, actor: str, why: st
 
 async def _why_not(conn: Connection, lead: FoundLead) -> str:
     state, _ = await place_of(conn, lead)
-    said = f"lead {lead.lead_id} is {state}, not merged into another lead; nothing was changed"
+    said = worded(
+        "lead {lead} is {state}, not merged into another lead; nothing was changed",
+        lead=lead.lead_id,
+        state=worded(state),
+    )
     into_it = await repeats.repeats_of(conn, lead.tenant_id, lead.lead_id, _NAMED)
     if not into_it:
         return said
-    return f"{said}; merged into it: {', '.join(map(str, into_it))} (lead-router leads unmerge {into_it[0]})"
+    return said + worded(
+        "; merged into it: {leads} (lead-router leads unmerge {first})",
+        leads=", ".join(map(str, into_it)),
+        first=into_it[0],
+    )

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from router.domain.text import fold
+from router.domain.worded import worded
 
 ID_BYTES = 16
-_EMPTY_PART = (
+_EMPTY_PART = worded(
     "is empty, but the external id is computed from it: without it two people could become one lead; "
     "fill it in, or name it in the mapping under external_id.may_be_empty"
 )
@@ -67,7 +68,10 @@ class Identity:
     def _part(self, column: str, value: object, empty: Collection[str]) -> str:
         """The column's text. What is not a text would count as empty, and could not tell people apart."""
         if value is not None and type(value) not in (str, int):
-            raise NoIdentity(column, f"must be a text, not {type(value).__name__}: the external id is computed from it")
+            kind = type(value).__name__
+            raise NoIdentity(
+                column, worded("must be a text, not {kind}: the external id is computed from it", kind=kind)
+            )
         text = _text(value, empty)
         if not text and column not in self.may_be_empty:
             raise NoIdentity(column, _EMPTY_PART)

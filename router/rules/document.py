@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import yaml
 
+from router.domain.worded import said_by, worded
 from router.rules.lists import Lists
 from router.rules.problems import InvalidFile, Problem
 from router.rules.yaml_nodes import MAX_CHARACTERS, YamlError, compose, line_of
@@ -23,16 +24,17 @@ def read_file(path: Path) -> str:
     with path.open("rb") as opened:
         data = opened.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        raise InvalidFile([Problem(str(path), 1, "", f"has more than {MAX_BYTES:,} bytes")])
+        raise InvalidFile([Problem(str(path), 1, "", worded("has more than {limit:,} bytes", limit=MAX_BYTES))])
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise InvalidFile([Problem(str(path), line, "", "is not valid UTF-8; save it as UTF-8")]) from None
+        said = worded("is not valid UTF-8; save it as UTF-8")
+        raise InvalidFile([Problem(str(path), line, "", said)]) from None
 
 
 class Wrong(ValueError):
-    """The value cannot be read; the message says why and what would be right."""
+    """The value cannot be read; the message says why and what would be right, worded where a page shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class At:
         """Notes what is wrong. Raises InvalidFile after MAX_PROBLEMS of them: the rest is not read."""
         line = line_of(node or self.node)
         if len(self.problems) >= MAX_PROBLEMS:
-            note = f"the rest was not read: there are more than {MAX_PROBLEMS:,} problems before it"
+            note = worded("the rest was not read: there are more than {limit:,} problems before it", limit=MAX_PROBLEMS)
             raise InvalidFile([*self.problems, Problem(self.file, line, "", note)])
         self.problems.append(Problem(self.file, line, self.path, message))
 
@@ -73,7 +75,7 @@ class At:
         try:
             return reader(self)
         except Wrong as wrong:
-            self.wrong(str(wrong))
+            self.wrong(said_by(wrong))
             return None
 
 
@@ -88,7 +90,7 @@ def top_of(source: str, file: str, lists: Lists | None = None) -> At | None:
     try:
         node = compose(source)
     except YamlError as error:
-        raise InvalidFile([Problem(file, error.line, "", str(error))]) from None
+        raise InvalidFile([Problem(file, error.line, "", said_by(error))]) from None
     return None if node is None else At(node, "", file, [], lists or Lists())
 
 

@@ -77,7 +77,8 @@ def read_rules(text: str, file: str, lists: ReadList = no_lists) -> RulesFile:
     except InvalidFile as error:
         raise RulesError(error.problems) from None
     if top is None:
-        raise RulesError([Problem(file, 1, "", "is empty; a ruleset has at least one rule under rules:")])
+        said = worded("is empty; a ruleset has at least one rule under rules:")
+        raise RulesError([Problem(file, 1, "", said)])
     try:
         values = top.read(top_level)
     except InvalidFile as error:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from router.domain.calendar import zone
 from router.domain.roster import MILLI
 from router.domain.span import LONGEST, SHORTEST, read_span
+from router.domain.worded import said_by, worded
 from router.rules.document import At, Wrong
 from router.rules.reader import is_number, scalar, shorten, text, what, whole
 
@@ -19,7 +20,9 @@ def factor(at: At) -> int:
     plain = is_number(node) and _FACTOR.fullmatch(node.value)
     thousandths = Decimal(node.value) * MILLI if plain else Decimal(0)
     if not 1 <= thousandths <= 1000 * MILLI or thousandths != int(thousandths):
-        raise Wrong(f"must be a number from 0.001 to 1000 with at most three decimals, not {what(node)}")
+        raise Wrong(
+            worded("must be a number from 0.001 to 1000 with at most three decimals, not {what}", what=what(node))
+        )
     return int(thousandths)
 
 
@@ -28,9 +31,15 @@ def duration(at: At) -> timedelta:
     node = scalar(at)
     span = read_span(node.value.strip())
     if span is None:
-        raise Wrong(f"must be a number with its unit, such as 90s, 30m, 4h or 2d, not {what(node)}")
+        raise Wrong(
+            worded(
+                "must be a number with its unit, such as 90s, 30m, 4h or 2d, not {what}",
+                what=what(node),
+            )
+        )
     if not SHORTEST <= span <= LONGEST:
-        raise Wrong(f"must be between 1s and {LONGEST.days}d, not {shorten(node.value)}")
+        limit = f"{LONGEST.days}d"
+        raise Wrong(worded("must be between 1s and {limit}, not {value}", limit=limit, value=shorten(node.value)))
     return span
 
 
@@ -44,7 +53,7 @@ def zone_name(at: At) -> str:
     try:
         return zone(text(at)).key
     except ValueError as error:
-        raise Wrong(str(error)) from None
+        raise Wrong(said_by(error)) from None
 
 
 def phone_region(at: At) -> str:
@@ -53,5 +62,5 @@ def phone_region(at: At) -> str:
 
     region = text(at).upper()
     if region not in SUPPORTED_REGIONS:
-        raise Wrong(f"{shorten(region)} is not a country code of two letters such as CN, US or DE")
+        raise Wrong(worded("{value} is not a country code of two letters such as CN, US or DE", value=shorten(region)))
     return region

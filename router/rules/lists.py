@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from router.domain.text import fold
+from router.domain.worded import worded
 
 MAX_LISTED = 100_000
 MAX_LIST_BYTES = 4_000_000
@@ -27,7 +28,7 @@ ReadList = Callable[[str], str]
 
 def no_lists(name: str) -> str:
     """For rules that are in no folder, and so have no lists."""
-    raise ListError(f"{name}: these rules were given without their lists")
+    raise ListError(worded("{list}: these rules were given without their lists", list=name))
 
 
 def _utf8(data: bytes) -> str:
@@ -42,17 +43,19 @@ def lists_beside(file: Path, decode: Callable[[bytes], str] = _utf8) -> ReadList
             with (file.parent / name).open("rb") as opened:
                 data = opened.read(MAX_LIST_BYTES + 1)
         except (OSError, ValueError) as error:
-            raise ListError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
+            why = getattr(error, "strerror", None) or error
+            raise ListError(worded("{list}: {why}", list=name, why=why)) from None
         try:
             return decode(data)
         except ValueError as error:
             if len(data) > MAX_LIST_BYTES:
                 return " " * len(data)
             if not isinstance(error, UnicodeDecodeError):
-                said = str(error).partition("; name it")[0]
-                raise ListError(f"{name}: {said}; save it as UTF-8") from None
+                why = str(error).partition("; name it")[0]
+                raise ListError(f"{name}: {why}; save it as UTF-8") from None
             line = data.count(b"\n", 0, error.start) + 1
-            raise ListError(f"{name}:{line}: is not valid UTF-8; save it as UTF-8") from None
+            said = worded("{list}:{line}: is not valid UTF-8; save it as UTF-8", list=name, line=line)
+            raise ListError(said) from None
 
     return read
 
@@ -62,7 +65,7 @@ def stored_lists(texts: Mapping[str, str]) -> ReadList:
 
     def read(name: str) -> str:
         if name not in texts:
-            raise ListError(f"{name}: was not stored with these rules")
+            raise ListError(worded("{list}: was not stored with these rules", list=name))
         return texts[name]
 
     return read
@@ -98,20 +101,31 @@ class Lists:
         text = self.read(name)
         self._bytes += len(text.encode(errors="surrogatepass"))
         if self._bytes > MAX_LIST_BYTES:
-            raise ListError(f"{name}: the lists of a ruleset have more than {MAX_LIST_BYTES:,} bytes together")
+            raise ListError(
+                worded(
+                    "{list}: the lists of a ruleset have more than {limit:,} bytes together",
+                    list=name,
+                    limit=MAX_LIST_BYTES,
+                )
+            )
         return text
 
 
 def _check_name(name: str) -> None:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
-        raise ListError(f"{name}: must be a file beside the rules file, or in a folder below, such as lists/cities.txt")
+        raise ListError(
+            worded(
+                "{list}: must be a file beside the rules file, or in a folder below, such as lists/cities.txt",
+                list=name,
+            )
+        )
 
 
 def _values_in(name: str, text: str, form: Form) -> frozenset[str]:
     """One value a line; empty lines and those that begin with # say nothing."""
     if "\0" in text:
-        raise ListError(f"{name}: contains a NUL character: is it a text file?")
+        raise ListError(worded("{list}: contains a NUL character: is it a text file?", list=name))
     found: set[str] = set()
     # Only line feeds part lines: a value may hold what else Unicode takes for a line's end, and is refused then.
     for number, line in enumerate(text.split("\n"), start=1):
@@ -119,12 +133,30 @@ def _values_in(name: str, text: str, form: Form) -> frozenset[str]:
         if not value or value.startswith(_COMMENT):
             continue
         if len(value) > MAX_VALUE:
-            raise ListError(f"{name}:{number}: has {len(value):,} characters; the maximum is {MAX_VALUE:,}")
+            raise ListError(
+                worded(
+                    "{list}:{line}: has {size:,} characters; the maximum is {limit:,}",
+                    list=name,
+                    line=number,
+                    size=len(value),
+                    limit=MAX_VALUE,
+                )
+            )
         if not value.isprintable():
-            raise ListError(f"{name}:{number}: contains a character that cannot be printed; write one value per line")
+            raise ListError(
+                worded(
+                    "{list}:{line}: contains a character that cannot be printed; write one value per line",
+                    list=name,
+                    line=number,
+                )
+            )
         found.add(form(value))
     if not found:
-        raise ListError(f"{name}: is an empty list")
+        raise ListError(worded("{list}: is an empty list", list=name))
     if len(found) > MAX_LISTED:
-        raise ListError(f"{name}: has {len(found):,} values; the maximum is {MAX_LISTED:,}")
+        raise ListError(
+            worded(
+                "{list}: has {size:,} values; the maximum is {limit:,}", list=name, size=len(found), limit=MAX_LISTED
+            )
+        )
     return frozenset(found)

@@ -5,12 +5,14 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from router.domain.phrases import listed
+from router.domain.worded import Worded, worded
+from router.domain.worded_phrases import worded_list
 from router.rules.column_words import folded_name, suggested
 from router.rules.columns import Identity, Join, Split, columns_after
 from router.rules.document import At, Reader, read_file, read_top, top_of
@@ -48,6 +50,10 @@ ATTRIBUTE = "attributes."
 
 _PLAIN_KEY = re.compile(r"[^\W\d_][\w .()/-]*")
 
+_NO_MAPPING = worded("no mapping")
+IN_A_FILE = " (in a file: --mapping M.yaml)"
+"""What the command line says of a mapping, and forms do not."""
+
 _NO_CONSTANT = ("external_id", "lead_id", _ATTRIBUTES)
 
 
@@ -84,7 +90,7 @@ class FileMapping:
     created_at: str | None = None
     allow_rounded_ids: bool = False
     numbers: Mapping[str, DecimalSign] = field(default_factory=dict)
-    file: str = "no mapping"
+    file: str = _NO_MAPPING
     fields: tuple[str, ...] = FIELDS
 
     def target(self, column: str) -> str | None:
@@ -173,24 +179,33 @@ def check_columns(
         ("numbers", plan.numbers, found),
     ]
     wrong = [
-        Problem(plan.file, 0, where, f"the file has no column {shorten(column)}{hint(column, there)}")
+        Problem(plan.file, 0, where, worded("the file has no column {column}{hint}", **_unknown(column, there)))
         for where, wanted, there in named
         for column in wanted
         if column not in there
     ]
-    sources: dict[str, str] = dict.fromkeys(plan.constants, "constants")
+    sources: dict[str, str] = dict.fromkeys(plan.constants, worded("constants"))
     for column in found:
         target = None if plan.dropped(column) else plan.target(column)
         if target and target in sources:
-            message = f"comes from {sources[target]} and from column {shorten(column)}"
+            message = worded(
+                "comes from {source} and from column {column}", source=sources[target], column=shorten(column)
+            )
             wrong.append(Problem(plan.file, 0, target, message))
         elif target:
-            sources[target] = f"column {shorten(column)}"
+            sources[target] = worded("column {column}", column=shorten(column))
         elif f"{ATTRIBUTE}{column}" in plan.rename.values():
-            message = f"is another attribute of that name already; rename or drop column {shorten(column)}, too"
+            message = worded(
+                "is another attribute of that name already; rename or drop column {column}, too", column=shorten(column)
+            )
             wrong.append(Problem(plan.file, 0, f"rename.{ATTRIBUTE}{column}", message))
     wrong += [
-        Problem(plan.file, 0, "columns", f"column {shorten(name)} is there twice; rename or remove one of the two")
+        Problem(
+            plan.file,
+            0,
+            "columns",
+            worded("column {column} is there twice; rename or remove one of the two", column=shorten(name)),
+        )
         for name in sorted(repeated)
         if not plan.dropped(name) and (plan.target(name) or name in plan.columns)
     ]
@@ -205,21 +220,29 @@ def check_columns(
         raise InvalidFile(wrong)
 
 
-def _not_there(plan: FileMapping, one_of: Sequence[str], found: Sequence[str]) -> str:
-    there = f"no column is mapped to {' or '.join(one_of)}; the file has {listed(map(shorten, found), COLUMNS_LISTED)}"
+def _unknown(column: str, there: Iterable[str]) -> dict[str, str]:
+    return {"column": shorten(column), "hint": hint(column, there)}
+
+
+def _not_there(plan: FileMapping, one_of: Sequence[str], found: Sequence[str]) -> Worded:
+    fields = reduce(lambda before, name: worded("{names} or {name}", names=before, name=name), one_of)
+    columns = worded_list(map(shorten, found), COLUMNS_LISTED)
+    there = worded("no column is mapped to {fields}; the file has {columns}", fields=fields, columns=columns)
     free = [name for name in found if plan.target(name) is None and not plan.dropped(name)]
     if one_of == ("external_id",):
         taken = {*plan.rename.values(), *plan.constants, *filter(None, map(plan.target, found))}
         names = ", ".join(f"{_key(name)}: {field}" for name, field in suggested(free, taken).items())
-        start = f"; names that seem to mean a field: rename: {{{names}}}" if names else ""
-        where = " (in a file: --mapping M.yaml)" if plan == FileMapping() else ""
-        return (
-            f"{there}; name the one that identifies a lead under rename:, or have it computed from several under "
-            f"external_id:{where}{start}"
+        said = there + worded(
+            "; name the one that identifies a lead under rename:, or have it computed from several under "
+            "external_id:{where}",
+            where=IN_A_FILE if plan == FileMapping() else "",
         )
+        if names:
+            said += worded("; names that seem to mean a field: {example}", example=f"rename: {{{names}}}")
+        return said
     may_be = suggested(free, (), of_reps=True)
-    near = next((f"{{{shorten(name)}: {field}}}" for name, field in may_be.items() if field in one_of), "")
-    return f"{there}; name the right one in a mapping file under rename:{f' {near}' if near else ''}"
+    near = next((f" {{{shorten(name)}: {field}}}" for name, field in may_be.items() if field in one_of), "")
+    return there + worded("; name the right one in a mapping file under rename:{example}", example=near)
 
 
 def _key(column: str) -> str:
@@ -233,11 +256,19 @@ def _contradictions(plan: FileMapping) -> list[Problem]:
     both = sorted(set(targets) & set(plan.constants))
     gone = sorted(set(plan.rename) & plan.drop)
     return [
-        *(Problem(plan.file, 1, "rename", f"two columns mean {name}") for name in twice),
-        *(Problem(plan.file, 1, f"constants.{name}", "is also the meaning of a column") for name in both),
-        *(Problem(plan.file, 1, "drop", f"{shorten(name)} is also under rename") for name in gone),
+        *(Problem(plan.file, 1, "rename", worded("two columns mean {field}", field=name)) for name in twice),
+        *(Problem(plan.file, 1, f"constants.{name}", worded("is also the meaning of a column")) for name in both),
         *(
-            Problem(plan.file, 1, "numbers", f"{shorten(name)} means {target}: only attributes are numbers")
+            Problem(plan.file, 1, "drop", worded("{column} is also under rename", column=shorten(name)))
+            for name in gone
+        ),
+        *(
+            Problem(
+                plan.file,
+                1,
+                "numbers",
+                worded("{column} means {field}: only attributes are numbers", column=shorten(name), field=target),
+            )
             for name in plan.numbers
             if (target := plan.target(name)) is not None and not target.startswith(ATTRIBUTE)
         ),

@@ -7,6 +7,7 @@ import yaml
 
 from router.domain.date_forms import ISO, checked_form
 from router.domain.text import fold
+from router.domain.worded import said_by, worded
 from router.rules.columns import Identity, Join, Split
 from router.rules.document import At, Wrong
 from router.rules.reader import hint, mapping, named_entries, one_or_many, scalar, shorten, text, word
@@ -51,7 +52,7 @@ def read_identity(at: At) -> Identity:
     columns, may_be_empty = part.get("columns", ()), part.get("may_be_empty", ())
     hashed = part.get("as", "hash") == "hash"
     if hashed and "by" in part:
-        at.wrong("by: is for `as: text`; a hash has nothing between its parts")
+        at.wrong(worded("by: is for `as: text`; a hash has nothing between its parts"))
     if columns:
         _check_may_be_empty(at, columns, may_be_empty)
     return Identity(columns, hashed, part.get("by", "-"), frozenset(may_be_empty))
@@ -60,9 +61,15 @@ def read_identity(at: At) -> Identity:
 def _check_may_be_empty(at: At, columns: Collection[str], may_be_empty: Collection[str]) -> None:
     for column in may_be_empty:
         if column not in columns:
-            at.wrong(f"may_be_empty: {shorten(column)} is not one of the columns of the id{hint(column, columns)}")
+            at.wrong(
+                worded(
+                    "may_be_empty: {column} is not one of the columns of the id{hint}",
+                    column=shorten(column),
+                    hint=hint(column, columns),
+                )
+            )
     if set(columns) <= set(may_be_empty):
-        at.wrong("may_be_empty: names all columns of the id; one at least must always be filled")
+        at.wrong(worded("may_be_empty: names all columns of the id; one at least must always be filled"))
 
 
 def read_repeats(at: At) -> tuple[str, ...] | None:
@@ -72,7 +79,9 @@ def read_repeats(at: At) -> tuple[str, ...] | None:
     names = tuple(one_or_many(at, lambda one: word(one, REPEAT_FIELDS)))
     if not set(names) & set(IDENTIFYING):
         who = ", ".join(IDENTIFYING)
-        raise Wrong(f"would merge enquiries of different people; name at least one of {who}, too (or off)")
+        raise Wrong(
+            worded("would merge enquiries of different people; name at least one of {names}, too (or off)", names=who)
+        )
     return names
 
 
@@ -89,7 +98,8 @@ def _words(at: At) -> dict[str, str]:
         if value is None:
             continue
         if words.setdefault(fold(written), value) != value:
-            place.wrong(f"also means {shorten(words[fold(written)])}: capitals and full-width make no difference", key)
+            other = shorten(words[fold(written)])
+            place.wrong(worded("also means {value}: capitals and full-width make no difference", value=other), key)
     return words
 
 
@@ -109,7 +119,7 @@ def read_date_form(at: At) -> str:
     try:
         return checked_form(form)
     except ValueError as error:
-        raise Wrong(f"format: {error}") from None
+        raise Wrong(worded("format: {problem}", problem=said_by(error))) from None
 
 
 def _named_parts(at: At, readers: Mapping[str, Any], required: tuple[str, ...]) -> dict[str, dict[str, Any]]:
@@ -124,19 +134,19 @@ def _named_parts(at: At, readers: Mapping[str, Any], required: tuple[str, ...]) 
 def _columns(at: At) -> tuple[str, ...]:
     names = tuple(name.strip() for name in one_or_many(at, text))
     if len(set(names)) < len(names):
-        raise Wrong("names a column twice")
+        raise Wrong(worded("names a column twice"))
     return names
 
 
 def _several(at: At) -> tuple[str, ...]:
     names = _columns(at)
     if len(names) < 2:
-        raise Wrong("must name two columns or more")
+        raise Wrong(worded("must name two columns or more"))
     return names
 
 
 def _between(at: At) -> str:
     sign = str(scalar(at).value)
     if not 1 <= len(sign) <= MAX_BETWEEN:
-        raise Wrong(f"must have 1 to {MAX_BETWEEN} characters")
+        raise Wrong(worded("must have 1 to {limit} characters", limit=MAX_BETWEEN))
     return sign

@@ -24,6 +24,7 @@ from router.domain.conditions import OPERATORS, FactCondition, Listed, OneOf, Pr
 from router.domain.lead import FACT_FIELDS
 from router.domain.ruleset import Created, DateRange, Match, PriorityRange
 from router.domain.text import fold
+from router.domain.worded import said_by, worded
 from router.rules.document import At, Wrong
 from router.rules.kinds import duration, phone_region
 from router.rules.lists import Form, ListError
@@ -49,7 +50,7 @@ class _Fact:
 def read_match(at: At) -> Match:
     """A rule's `match`."""
     if empty(at):
-        raise Wrong("is empty; write {} to match every lead")
+        raise Wrong(worded("is empty; write {{}} to match every lead"))
     values = mapping(at, _MATCH | _attributes_in(at))
     # In one order, whatever the order in the file, so that equal conditions are equal values.
     attributes = sorted(name for name in values if name.startswith(ATTRIBUTES))
@@ -67,7 +68,7 @@ def _attributes_in(at: At) -> dict[str, Callable[[At], Any]]:
 
 
 def _attributes_apart(_: At) -> None:
-    raise Wrong("write the name of the attribute behind a point: attributes.budget: {from: 100000}")
+    raise Wrong(worded("write the name of the attribute behind a point: attributes.budget: {{from: 100000}}"))
 
 
 def _fact(field: str, at: At) -> _Fact:
@@ -75,10 +76,11 @@ def _fact(field: str, at: At) -> _Fact:
         return _Fact(OneOf(field, _values(field, at)))
     operators = _operators(field)
     if not at.node.value:
-        raise Wrong(f"must be a value, a list, or one of {', '.join(operators)}, not empty fields")
+        names = ", ".join(operators)
+        raise Wrong(worded("must be a value, a list, or one of {names}, not empty fields", names=names))
     values = mapping(at, operators)
     if values.get("present") is False and len(values) > 1:
-        raise Wrong("present: false excludes all values, so no other condition can hold")
+        raise Wrong(worded("present: false excludes all values, so no other condition can hold"))
     one_of = OneOf(field, *values["in_file"]) if "in_file" in values else None
     others = [kind(field, values[kind.key]) for kind in OPERATORS if kind.key in values]
     return _Fact(one_of, (*_range(field, values.get("from"), values.get("to")), *others))
@@ -86,7 +88,13 @@ def _fact(field: str, at: At) -> _Fact:
 
 def _range(field: str, least: Decimal | None, most: Decimal | None) -> tuple[Range, ...]:
     if least is not None and most is not None and least > most:
-        raise Wrong(f"there is no number from {least:,f} to {most:,f}; write the lower bound first")
+        raise Wrong(
+            worded(
+                "there is no number from {least} to {most}; write the lower bound first",
+                least=f"{least:,f}",
+                most=f"{most:,f}",
+            )
+        )
     return () if least is None and most is None else (Range(field, least, most),)
 
 
@@ -119,7 +127,7 @@ def _beginnings(field: str, at: At) -> frozenset[str]:
     def beginning(one: At) -> str:
         found = form(_attribute_text(one) if field.startswith(ATTRIBUTES) else text(one))
         if not found:
-            raise Wrong("must have a letter or a digit: everything begins with nothing")
+            raise Wrong(worded("must have a letter or a digit: everything begins with nothing"))
         return found
 
     return frozenset(one_or_many(at, beginning))
@@ -145,7 +153,11 @@ def _number(at: At) -> Decimal:
     node = scalar(at)
     number = number_of(json_attribute(node.value))
     if number is None:
-        raise Wrong(f"must be a number such as 100000 or 2.5, without separators or exponents, not {what(node)}")
+        raise Wrong(
+            worded(
+                "must be a number such as 100000 or 2.5, without separators or exponents, not {what}", what=what(node)
+            )
+        )
     return number
 
 
@@ -163,7 +175,9 @@ def _list(form: Form, at: At) -> tuple[str, frozenset[str]]:
     try:
         return name, at.lists.values(name, form)
     except ListError as error:
-        raise Wrong(shorten(str(error), 300)) from None
+        said = said_by(error)
+        short = shorten(said, 300)
+        raise Wrong(said if said == short else short) from None
 
 
 def _priorities(at: At) -> frozenset[int] | PriorityRange:
@@ -171,10 +185,15 @@ def _priorities(at: At) -> frozenset[int] | PriorityRange:
         return frozenset(one_or_many(at, _priority))
     values = mapping(at, _RANGE)
     if not at.node.value:
-        raise Wrong(f"must be a number, a list, or some of {', '.join(_RANGE)}, not empty fields")
+        names = ", ".join(_RANGE)
+        raise Wrong(worded("must be a number, a list, or some of {names}, not empty fields", names=names))
     least, most = values.get("from"), values.get("to")
     if least is not None and most is not None and least > most:
-        raise Wrong(f"there is no priority from {least:,} to {most:,}; write the lower bound first")
+        raise Wrong(
+            worded(
+                "there is no priority from {least:,} to {most:,}; write the lower bound first", least=least, most=most
+            )
+        )
     return PriorityRange(least, most, values.get("not", frozenset()))
 
 
@@ -184,16 +203,18 @@ def _created(at: At) -> Created | timedelta | None:
     try:
         return Created(word(at, tuple(Created)))
     except Wrong as wrong:
-        raise Wrong(f"{wrong} (or an age: {{within: 4h}})") from None
+        raise Wrong(worded("{problem} (or an age: {{within: 4h}})", problem=said_by(wrong))) from None
 
 
 def _dates(at: At) -> DateRange:
     if not isinstance(at.node, yaml.MappingNode) or not at.node.value:
-        raise Wrong("must have from, to, or both, such as {from: 2026-11-24, to: 2026-11-30}")
+        raise Wrong(worded("must have from, to, or both, such as {{from: 2026-11-24, to: 2026-11-30}}"))
     values = mapping(at, {"from": _date, "to": _date})
     first, last = values.get("from"), values.get("to")
     if first is not None and last is not None and first > last:
-        raise Wrong(f"there is no day from {first} to {last}; write the earlier date first")
+        raise Wrong(
+            worded("there is no day from {first} to {last}; write the earlier date first", first=first, last=last)
+        )
     return DateRange(first, last)
 
 
@@ -206,8 +227,14 @@ def _date(at: At) -> date:
     except ValueError:
         day = None
     if day is None or not _FIRST_YEAR <= day.year <= _LAST_YEAR:
-        years = f"in the years {_FIRST_YEAR} to {_LAST_YEAR}"
-        raise Wrong(f"must be a date such as 2026-11-24, {years}, not {what(node)}")
+        raise Wrong(
+            worded(
+                "must be a date such as 2026-11-24, in the years {first} to {last}, not {what}",
+                first=_FIRST_YEAR,
+                last=_LAST_YEAR,
+                what=what(node),
+            )
+        )
     return day
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import yaml
 
 from router.domain.phrases import suggestion
+from router.domain.worded import Worded, worded
 from router.rules.document import At, Reader, Wrong
 from router.rules.yaml_nodes import line_of
 
@@ -18,7 +19,13 @@ MAX_ITEMS = 10_000
 
 _TAG = "tag:yaml.org,2002:"
 _KNOWN_TAGS = {_TAG + kind for kind in ("null", "bool", "int", "float", "str", "timestamp", "merge", "value")}
-_MISREAD = {"bool": "true or false", "int": "a number", "float": "a number", "timestamp": "a date"}
+_MISREAD = {
+    "bool": worded("true or false"),
+    "int": worded("a number"),
+    "float": worded("a number"),
+    "timestamp": worded("a date"),
+}
+_SPECIAL = worded("a special word")
 _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _WHOLE = re.compile(r"[-+]?(0|[1-9]\d{0,9})", re.ASCII)
@@ -37,14 +44,14 @@ def mapping(
     entries = named_entries(at)
     for name in required:
         if name not in entries:
-            at.below(name, at.node).wrong("is missing")
+            at.below(name, at.node).wrong(worded("is missing"))
     values = {}
     for name, (key, node) in entries.items():
         place = at.below(name, node)
         if name not in readers and name in renamed:
-            at.wrong(f"{name} is now {renamed[name]}", key)
+            at.wrong(worded("{name} is now {new}", name=name, new=renamed[name]), key)
         elif name not in readers:
-            place.wrong(f"unknown field{hint(name, readers)}", key)
+            place.wrong(worded("unknown field{hint}", hint=hint(name, readers)), key)
         elif (value := place.read(readers[name])) is not None:
             values[name] = value
     return values
@@ -53,36 +60,38 @@ def mapping(
 def named_entries(at: At) -> dict[str, tuple[yaml.Node, yaml.Node]]:
     """Key and value nodes by field name; what is not a mapping, has no name or is there twice is noted."""
     if not isinstance(at.node, yaml.MappingNode) or at.node.tag != _TAG + "map":
-        raise Wrong(f"must be fields with values, not {what(at.node)}")
+        raise Wrong(worded("must be fields with values, not {what}", what=what(at.node)))
     entries: dict[str, tuple[yaml.Node, yaml.Node]] = {}
     for key, node in at.node.value:
         if not isinstance(key, yaml.ScalarNode) or _CONTROL.search(key.value) or len(key.value) > 100:
-            at.wrong("the name of a field must be a short text on one line", key)
+            at.wrong(worded("the name of a field must be a short text on one line"), key)
         elif key.tag == _TAG + "merge":
-            at.below("<<", node).wrong("merging is not supported; write the fields out", key)
+            at.below("<<", node).wrong(worded("merging is not supported; write the fields out"), key)
         elif key.value in entries:
             first = line_of(entries[key.value][0])
-            at.below(key.value, node).wrong(f"is there twice, first on line {first}", key)
+            at.below(key.value, node).wrong(worded("is there twice, first on line {line}", line=first), key)
         else:
             entries[key.value] = (key, node)
     return entries
 
 
-def hint(word: str, known: Iterable[str]) -> str:
+def hint(word: str, known: Iterable[str]) -> Worded:
     """The end of a message about an unknown word: the nearest known one, or all of them."""
     names = list(known)
     near = suggestion(word, names)
-    return f'; did you mean "{near}"?' if near else f"; known: {', '.join(names)}"
+    if near:
+        return worded('; did you mean "{near}"?', near=near)
+    return worded("; known: {names}", names=", ".join(names))
 
 
 def items(at: At) -> list[At]:
     """The places of a list's items. An empty list is refused: it would never hold."""
     if not isinstance(at.node, yaml.SequenceNode) or at.node.tag != _TAG + "seq":
-        raise Wrong(f"must be a list, not {what(at.node)}")
+        raise Wrong(worded("must be a list, not {what}", what=what(at.node)))
     if not at.node.value:
-        raise Wrong("is an empty list")
+        raise Wrong(worded("is an empty list"))
     if len(at.node.value) > MAX_ITEMS:
-        raise Wrong(f"has {len(at.node.value):,} items; the maximum is {MAX_ITEMS:,}")
+        raise Wrong(worded("has {size:,} items; the maximum is {limit:,}", size=len(at.node.value), limit=MAX_ITEMS))
     return [at.item(number, node) for number, node in enumerate(at.node.value)]
 
 
@@ -95,11 +104,11 @@ def one_or_many(at: At, reader: Reader[T]) -> list[T]:
 
 def scalar(at: At) -> yaml.ScalarNode:
     if not isinstance(at.node, yaml.ScalarNode):
-        raise Wrong(f"must be a single value, not {what(at.node)}")
+        raise Wrong(worded("must be a single value, not {what}", what=what(at.node)))
     if at.node.tag not in _KNOWN_TAGS:
-        raise Wrong(f"has a tag, {shorten(at.node.tag)}; plain values need none")
+        raise Wrong(worded("has a tag, {tag}; plain values need none", tag=shorten(at.node.tag)))
     if empty(at):
-        raise Wrong("is empty; leave the field out, or give it a value")
+        raise Wrong(worded("is empty; leave the field out, or give it a value"))
     return at.node
 
 
@@ -119,16 +128,19 @@ def text(at: At) -> str:
     kind = node.tag.removeprefix(_TAG)
     if kind != "str":
         raise Wrong(
-            f"{shorten(node.value)} is {_MISREAD.get(kind, 'a special word')} in YAML, not a text; "
-            f'quote it: "{shorten(node.value)}"'
+            worded(
+                '{value} is {kind} in YAML, not a text; quote it: "{value}"',
+                value=shorten(node.value),
+                kind=_MISREAD.get(kind, _SPECIAL),
+            )
         )
     value = node.value.strip()
     if not value:
-        raise Wrong("is an empty text")
+        raise Wrong(worded("is an empty text"))
     if len(value) > MAX_TEXT:
-        raise Wrong(f"has {len(value):,} characters; the maximum is {MAX_TEXT:,}")
+        raise Wrong(worded("has {size:,} characters; the maximum is {limit:,}", size=len(value), limit=MAX_TEXT))
     if _CONTROL.search(value):
-        raise Wrong("must be on one line, without control characters")
+        raise Wrong(worded("must be on one line, without control characters"))
     return str(value)
 
 
@@ -137,14 +149,14 @@ def word(at: At, known: Iterable[str]) -> str:
     names = tuple(known)
     value = text(at)
     if value not in names:
-        raise Wrong(f"unknown value {shorten(value)}{hint(value, names)}")
+        raise Wrong(worded("unknown value {value}{hint}", value=shorten(value), hint=hint(value, names)))
     return value
 
 
 def truth(at: At) -> bool:
     node = scalar(at)
     if node.tag != _TAG + "bool":
-        raise Wrong(f"must be true or false, not {what(node)}")
+        raise Wrong(worded("must be true or false, not {what}", what=what(node)))
     return _TRUTH[node.value.casefold()]
 
 
@@ -155,7 +167,14 @@ def whole(minimum: int, maximum: int) -> Reader[int]:
         node = scalar(at)
         plain = node.tag == _TAG + "int" and _WHOLE.fullmatch(node.value)
         if not plain or not minimum <= int(node.value) <= maximum:
-            raise Wrong(f"must be a whole number from {minimum:,} to {maximum:,}, not {what(node)}")
+            raise Wrong(
+                worded(
+                    "must be a whole number from {minimum:,} to {maximum:,}, not {what}",
+                    minimum=minimum,
+                    maximum=maximum,
+                    what=what(node),
+                )
+            )
         return int(node.value)
 
     return read
@@ -168,10 +187,12 @@ def shorten(value: str, limit: int = 60) -> str:
 
 
 def what(node: yaml.Node) -> str:
+    """What stands there; worded, unless it is the value alone."""
     if isinstance(node, yaml.SequenceNode):
-        return "a list"
+        return worded("a list")
     if isinstance(node, yaml.MappingNode):
-        return "fields"
+        return worded("fields")
     if node.tag == _TAG + "null" or not node.value.strip():
-        return "nothing"
-    return f'the text "{shorten(node.value)}"' if node.tag == _TAG + "str" else shorten(node.value)
+        return worded("nothing")
+    value = shorten(node.value)
+    return worded('the text "{value}"', value=value) if node.tag == _TAG + "str" else value

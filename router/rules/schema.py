@@ -23,6 +23,7 @@ from router.domain.ruleset import (
     Weights,
 )
 from router.domain.text import fold
+from router.domain.worded import said_by, worded
 from router.rules.document import At, Reader, Wrong
 from router.rules.kinds import days, duration, factor, phone_region, zone_name
 from router.rules.match_schema import read_match
@@ -60,7 +61,7 @@ def _country(at: At) -> str:
     try:
         return holiday_calendar(code).country or code
     except ValueError as error:
-        raise Wrong(str(error)) from None
+        raise Wrong(said_by(error)) from None
 
 
 def _hours(at: At) -> WeekHours:
@@ -75,7 +76,7 @@ def _hours(at: At) -> WeekHours:
     if len(at.problems) > before:
         return parse_week("never")
     if not week:
-        raise Wrong("names no day; write never or always if you mean that")
+        raise Wrong(worded("names no day; write never or always if you mean that"))
     return _week(week)
 
 
@@ -87,7 +88,7 @@ def _week(spec: str | dict[str, str]) -> WeekHours:
     try:
         return parse_week(spec)
     except ValueError as error:
-        raise Wrong(str(error)) from None
+        raise Wrong(said_by(error)) from None
 
 
 def _made_of(kind: Callable[..., T], readers: Fields) -> Reader[T]:
@@ -98,7 +99,7 @@ def _made_of(kind: Callable[..., T], readers: Fields) -> Reader[T]:
 def _presence(at: At) -> PresenceSpec:
     values = mapping(at, {"groups": lambda one: tuple(one_or_many(one, text)), "ttl": duration}, ("groups",))
     if "groups" not in values:
-        raise Wrong("names no groups")
+        raise Wrong(worded("names no groups"))
     return PresenceSpec(**values)
 
 
@@ -108,7 +109,8 @@ def _group_calendars(at: At) -> tuple[GroupCalendar, ...]:
     for name, (key, node) in named_entries(at).items():
         place = at.below(name, node)
         if fold(name) in found:
-            place.wrong(f"is the same group as {shorten(found[fold(name)].group)}; write it once", key)
+            same = shorten(found[fold(name)].group)
+            place.wrong(worded("is the same group as {group}; write it once", group=same), key)
         elif (one := place.read(partial(_group_calendar, name))) is not None:
             found[fold(name)] = one
     return tuple(found.values())
@@ -117,7 +119,7 @@ def _group_calendars(at: At) -> tuple[GroupCalendar, ...]:
 def _group_calendar(name: str, at: At) -> GroupCalendar:
     values = mapping(at, {"time_zone": zone_name, "calendar": lambda one: mapping(one, _GROUP_CALENDAR)})
     if not values:
-        raise Wrong("says nothing; write time_zone, calendar or both, or leave the group out")
+        raise Wrong(worded("says nothing; write time_zone, calendar or both, or leave the group out"))
     return GroupCalendar(name, values.get("time_zone"), **values.get("calendar", {}))
 
 
@@ -125,7 +127,7 @@ def _country_or_none(at: At) -> str:
     try:
         return country_code(text(at))
     except ValueError as error:
-        raise Wrong(str(error)) from None
+        raise Wrong(said_by(error)) from None
 
 
 def _rules(at: At) -> tuple[Rule, ...]:
@@ -141,10 +143,13 @@ def _rules(at: At) -> tuple[Rule, ...]:
             continue
         found.append(rule)
         if rule.name and (first := named.setdefault(fold(rule.name), number)) != number:
-            _field(place, "name").wrong(f"{shorten(rule.name)} is also the name of rules[{first}]")
+            said = worded("{name} is also the name of {place}", name=shorten(rule.name), place=f"rules[{first}]")
+            _field(place, "name").wrong(said)
         # Groups whose names differ only so are one, also those that stand for one rep.
         if rule.rep and (other := reps.setdefault(fold(rule.rep), rule.rep)) != rule.rep:
-            message = f"{rule.rep} and {other} differ only in case or width; one needs another id"
+            message = worded(
+                "{rep} and {other} differ only in case or width; one needs another id", rep=rule.rep, other=other
+            )
             _field(place, "assign_to").wrong(message)
     return tuple(found)
 
@@ -154,11 +159,13 @@ def _rule(at: At) -> Rule:
     target: _Target | None = values.get("assign_to")
     to_owner = target == _Target()
     if to_owner and "on_no_candidate" in values:
-        _field(at, "on_no_candidate").wrong("is for groups; an owner rule waits for fall_back_after")
+        _field(at, "on_no_candidate").wrong(worded("is for groups; an owner rule waits for fall_back_after"))
     if to_owner and "owns" in values:
-        _field(at, "owns").wrong("is for groups and reps; an owner rule assigns to the rep who has the customer")
+        said = worded("is for groups and reps; an owner rule assigns to the rep who has the customer")
+        _field(at, "owns").wrong(said)
     if target and not to_owner and "fall_back_after" in values:
-        _field(at, "fall_back_after").wrong("only goes with assign_to: owner; a group rule has on_no_candidate")
+        said = worded("only goes with assign_to: owner; a group rule has on_no_candidate")
+        _field(at, "fall_back_after").wrong(said)
     return Rule(
         name=values.get("name", ""),
         match=values.get("match", Match()),
@@ -179,30 +186,35 @@ def _field(at: At, name: str) -> At:
 def _name(at: At) -> str:
     name = text(at)
     if len(name) > MAX_NAME:
-        raise Wrong(f"has {len(name)} characters; the maximum is {MAX_NAME}")
+        raise Wrong(worded("has {size} characters; the maximum is {limit}", size=len(name), limit=MAX_NAME))
     return name
 
 
 def _assign_to(at: At) -> _Target:
     """Names as they are written."""
     if isinstance(at.node, yaml.MappingNode):
-        raise Wrong("must be owner, group:NAME or rep:ID; write it without a space behind the colon")
+        raise Wrong(worded("must be owner, group:NAME or rep:ID; write it without a space behind the colon"))
     target = _name(at)
     if target == "owner":
         return _Target()
     if target.startswith(_REP):
         rep = target.removeprefix(_REP).strip()
         if not rep:
-            raise Wrong("has no rep; write rep:ID with the rep_id of the roster")
+            raise Wrong(worded("has no rep; write rep:ID with the rep_id of the roster"))
         return _Target(f"{_REP}{rep}", rep)
     group = target.removeprefix(_GROUP).strip()
     if not target.startswith(_GROUP):
-        meant = f"did you mean {_GROUP}{shorten(target)}?"
-        raise Wrong(f"must be owner, group:NAME or rep:ID, not {shorten(target)}; {meant}")
+        raise Wrong(
+            worded(
+                "must be owner, group:NAME or rep:ID, not {value}; did you mean {meant}?",
+                value=shorten(target),
+                meant=f"{_GROUP}{shorten(target)}",
+            )
+        )
     if not group:
-        raise Wrong("has no group name; write group:NAME")
+        raise Wrong(worded("has no group name; write group:NAME"))
     if any(mark in group for mark in _NOT_IN_GROUP_NAMES):
-        raise Wrong(f"a group's name cannot hold any of {' '.join(_NOT_IN_GROUP_NAMES)}")
+        raise Wrong(worded("a group's name cannot hold any of {marks}", marks=" ".join(_NOT_IN_GROUP_NAMES)))
     return _Target(group)
 
 

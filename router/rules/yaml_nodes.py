@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import yaml
 
+from router.domain.worded import Worded, worded
+
 MAX_CHARACTERS = 4_000_000
 MAX_DEPTH = 20
 # Values with every alias written out. A thousand rules have some 20,000.
@@ -26,7 +28,9 @@ def compose(text: str) -> yaml.Node | None:
     Raises YamlError.
     """
     if len(text) > MAX_CHARACTERS:
-        raise YamlError(1, f"has {len(text):,} characters; the maximum is {MAX_CHARACTERS:,}")
+        raise YamlError(
+            1, worded("has {size:,} characters; the maximum is {limit:,}", size=len(text), limit=MAX_CHARACTERS)
+        )
     try:
         _check_size(yaml.parse(text, Loader=_Loader))
         return yaml.compose(text, Loader=_Loader)
@@ -36,9 +40,10 @@ def compose(text: str) -> yaml.Node | None:
         line = min(mark.line + 1, len(text.splitlines())) if mark else 1
         raise YamlError(line, _syntax(error)) from None
     except yaml.reader.ReaderError as error:
-        raise YamlError(_line_of_unreadable(text), f"holds a character that YAML forbids ({error.reason})") from None
+        said = worded("holds a character that YAML forbids ({why})", why=error.reason)
+        raise YamlError(_line_of_unreadable(text), said) from None
     except UnicodeEncodeError as error:
-        raise YamlError(text.count("\n", 0, error.start) + 1, "holds half of a character") from None
+        raise YamlError(text.count("\n", 0, error.start) + 1, worded("holds half of a character")) from None
 
 
 def line_of(node: yaml.Node) -> int:
@@ -65,22 +70,25 @@ def _check_size(events: Iterator[yaml.Event]) -> None:
             values[-1] += 1
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor in anchors:
-                raise YamlError(line, f"*{event.anchor} is inside its own anchor")
+                raise YamlError(line, worded("{anchor} is inside its own anchor", anchor=f"*{event.anchor}"))
             values[-1] += finished.get(event.anchor, 0)
         if len(anchors) > MAX_DEPTH:
-            raise YamlError(line, f"is nested deeper than {MAX_DEPTH} levels")
+            raise YamlError(line, worded("is nested deeper than {limit} levels", limit=MAX_DEPTH))
         if values[-1] > MAX_VALUES:
-            raise YamlError(line, f"has more than {MAX_VALUES:,} values")
+            raise YamlError(line, worded("has more than {limit:,} values", limit=MAX_VALUES))
 
 
-def _syntax(error: yaml.MarkedYAMLError) -> str:
+def _syntax(error: yaml.MarkedYAMLError) -> Worded:
+    """What libyaml says of it stays as it is."""
     problem = " ".join(part for part in (error.context, error.problem) if part)
-    hint = ""
+    said = worded("is not YAML: {problem}", problem=problem)
     if "mapping values are not allowed" in problem:
-        hint = '; a text with ": " in it needs quotes, a field in a field needs {braces} or its own line'
-    elif "cannot start any token" in problem:
-        hint = "; indent with spaces, and quote a text that begins with a special character"
-    return f"is not YAML: {problem}{hint}"
+        return said + worded(
+            '; a text with ": " in it needs quotes, a field in a field needs {{braces}} or its own line'
+        )
+    if "cannot start any token" in problem:
+        return said + worded("; indent with spaces, and quote a text that begins with a special character")
+    return said
 
 
 def _line_of_unreadable(text: str) -> int:

@@ -7,6 +7,7 @@ from enum import StrEnum
 import asyncpg
 
 from router.domain.lead import FACT_FIELDS, Facts, PoolLead
+from router.domain.worded import worded
 from router.store.changes import Change, record_change, the_lead
 from router.store.statements import Connection, load
 from router.store.tenants import tenant_named
@@ -54,7 +55,9 @@ async def find_lead(conn: Connection, text: str, tenant: str | None) -> FoundLea
         number = int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
         row = None if number is None else await _SQL.by_number.row(conn, lead_id=number)
         if row is None:
-            raise LeadUnknown(f"there is no lead number {text!r}; to look one up by its external id add --tenant T")
+            raise LeadUnknown(
+                worded("there is no lead number {text!r}; to look one up by its external id add --tenant T", text=text)
+            )
         return FoundLead(row["tenant_id"], row["lead_id"])
     tenant_id = (await tenant_named(conn, tenant)).tenant_id
     source, slash, external_id = text.partition("/")
@@ -65,17 +68,21 @@ async def find_lead(conn: Connection, text: str, tenant: str | None) -> FoundLea
         row = await _SQL.by_number.row(conn, lead_id=int(text))
         rows = [row] if row is not None and row["tenant_id"] == tenant_id else []
     if not rows:
-        raise LeadUnknown(f"tenant {tenant} has no lead with the external id or number {text!r}")
+        raise LeadUnknown(
+            worded("tenant {tenant} has no lead with the external id or number {text!r}", tenant=tenant, text=text)
+        )
     if len(rows) > 1:
         ways = " or ".join(f"{row['source']}/{text}" for row in rows)
-        raise LeadUnknown(f"{len(rows)} sources have a lead {text!r}; say which: {ways}")
+        raise LeadUnknown(
+            worded("{count} sources have a lead {text!r}; say which: {ways}", count=len(rows), text=text, ways=ways)
+        )
     return FoundLead(tenant_id, rows[0]["lead_id"])
 
 
 async def lead_numbered(conn: Connection, tenant_id: int, lead_id: int) -> FoundLead:
     """A lead by its number, which has to be of this tenant. Raises LeadUnknown."""
     if not await _SQL.of_tenant.value(conn, tenant_id=tenant_id, lead_id=lead_id):
-        raise LeadUnknown(f"there is no lead number {lead_id}")
+        raise LeadUnknown(worded("there is no lead number {lead}", lead=lead_id))
     return FoundLead(tenant_id, lead_id)
 
 
@@ -83,7 +90,7 @@ async def place_of(conn: Connection, lead: FoundLead) -> tuple[str, int | None]:
     """(state, rep number if assigned). Raises LeadUnknown."""
     row = await _SQL.place_of.row(conn, tenant_id=lead.tenant_id, lead_id=lead.lead_id)
     if row is None:
-        raise LeadUnknown(f"lead {lead.lead_id} is in no state; run lead-router audit")
+        raise LeadUnknown(worded("lead {lead} is in no state; run lead-router audit", lead=lead.lead_id))
     return row["state"], row["rep_no"]
 
 
@@ -118,8 +125,10 @@ async def end(
     if row is None:
         state, has_it = await place_of(conn, FoundLead(tenant_id, lead_id))
         if only_rep is not None and has_it not in (None, only_rep):
-            raise NotAssigned(f"lead {lead_id} has gone to another rep; nothing was changed")
-        raise NotAssigned(f"lead {lead_id} is {state}, not assigned; there is nothing to end")
+            raise NotAssigned(worded("lead {lead} has gone to another rep; nothing was changed", lead=lead_id))
+        raise NotAssigned(
+            worded("lead {lead} is {state}, not assigned; there is nothing to end", lead=lead_id, state=worded(state))
+        )
     return int(row["rep_no"])
 
 
@@ -160,7 +169,7 @@ async def take(conn: Connection, tenant_id: int, lead_id: int, at: datetime) -> 
     """
     facts = await _SQL.lead_facts.row(conn, tenant_id=tenant_id, lead_id=lead_id)
     if facts is None:
-        raise LeadUnknown(f"there is no lead {lead_id}")
+        raise LeadUnknown(worded("there is no lead {lead}", lead=lead_id))
     key = {"tenant_id": tenant_id, "lead_id": lead_id}
     handed = await _SQL.hand_over.row(conn, at=at, **key)
     if handed is not None:
@@ -173,7 +182,7 @@ async def take(conn: Connection, tenant_id: int, lead_id: int, at: datetime) -> 
             lead = _pool_lead(facts, row["queued_at"], excluded, row["wake_key"], row["last_batch_no"])
             return Taken(lead, state, None)
     state, _ = await place_of(conn, FoundLead(tenant_id, lead_id))
-    raise NotAssigned(f"lead {lead_id} is {state}; it cannot be given to a rep")
+    raise NotAssigned(worded("lead {lead} is {state}; it cannot be given to a rep", lead=lead_id, state=worded(state)))
 
 
 def _pool_lead(

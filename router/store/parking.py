@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from router.domain.reason import Reason
+from router.domain.worded import Worded, worded
 from router.store.assignments import LOCK_TIMEOUT_MS, FoundLead, hold_lead, place_of
 from router.store.changes import Change, record_change, the_lead
 from router.store.lane import LaneLimits, hold_waiting
@@ -37,9 +38,15 @@ async def park(conn: Connection, lead: FoundLead, actor: str, why: str) -> datet
                 change = Change(actor, "park", the_lead(lead.lead_id), "waiting", f"parked: {BY_HAND}", why)
                 await record_change(conn, lead.tenant_id, change)
                 return at
-        await _where(conn, lead, wanted="waiting", verb="parked")
+        await _where(conn, lead, wanted="waiting", only=worded("only a waiting lead can be parked"))
     # A batch took it and put it back each time: as many in a row come about only when somebody else moves it, too.
-    raise CannotMove(f"lead {lead.lead_id} kept changing, {_ATTEMPTS} times over; nothing was changed, try again")
+    raise CannotMove(
+        worded(
+            "lead {lead} kept changing, {attempts} times over; nothing was changed, try again",
+            lead=lead.lead_id,
+            attempts=_ATTEMPTS,
+        )
+    )
 
 
 @retried
@@ -59,16 +66,21 @@ async def unpark(conn: Connection, lead: FoundLead, actor: str, why: str) -> str
             change = Change(actor, "unpark", the_lead(lead.lead_id), before, "waiting", why)
             await record_change(conn, lead.tenant_id, change)
             return str(found["reason"])
-    await _where(conn, lead, wanted="parked", verb="sent back")
-    raise CannotMove(f"lead {lead.lead_id} was parked this moment; try again")
+    await _where(conn, lead, wanted="parked", only=worded("only a parked lead can be sent back"))
+    raise CannotMove(worded("lead {lead} was parked this moment; try again", lead=lead.lead_id))
 
 
-async def _where(conn: Connection, lead: FoundLead, wanted: str, verb: str) -> None:
-    """Raises CannotMove unless the lead is where it is wanted."""
+async def _where(conn: Connection, lead: FoundLead, wanted: str, only: Worded) -> None:
+    """Raises CannotMove, with what is true `only` of a lead there, unless the lead is where it is wanted."""
     state, _ = await place_of(conn, lead)
     if state == wanted:
         return
+    now = worded(state)
     if state == "parked":
         row = await _SQL.parked_reason.row(conn, tenant_id=lead.tenant_id, lead_id=lead.lead_id)
-        state = "parked already" if row is None else f"parked already ({row['reason']}: {row['detail']})"
-    raise CannotMove(f"lead {lead.lead_id} is {state}; only a {wanted} lead can be {verb}, nothing was changed")
+        now = worded("parked already")
+        if row is not None:
+            now += worded(" ({reason}: {detail})", reason=row["reason"], detail=row["detail"])
+    raise CannotMove(
+        worded("lead {lead} is {state}; {only}, nothing was changed", lead=lead.lead_id, state=now, only=only)
+    )

@@ -11,11 +11,12 @@ import asyncpg
 from router.domain.availability import parse_leave
 from router.domain.calendar import WeekHours, parse_week
 from router.domain.coverage import LostCoverage, lost_coverage
-from router.domain.phrases import count, suggestion
+from router.domain.phrases import suggestion
 from router.domain.rep_fields import RepLine
 from router.domain.roster import Rep, Roster
 from router.domain.roster_change import DEFAULTS, GroupNumbers, Plan, RepRecord, RosterChange, plan
 from router.domain.text import fold
+from router.domain.worded import Worded, worded, worded_count
 from router.store.groups import add_groups, group_names
 from router.store.hints import call_routers
 from router.store.statements import Connection, load
@@ -40,11 +41,15 @@ class RosterVersionUnknown(LookupError):
 
     def __init__(self, version: int | None, newest: int) -> None:
         if not newest:
-            words = "there is no roster yet"
+            words = worded("there is no roster yet")
         elif version is None:
-            words = "there is no version before the active one"
+            words = worded("there is no version before the active one")
         else:
-            words = f"there is no version {version} of the roster; versions go from 1 to {newest}"
+            words = worded(
+                "there is no version {version} of the roster; versions go from 1 to {newest}",
+                version=version,
+                newest=newest,
+            )
         super().__init__(words)
 
     def __str__(self) -> str:
@@ -244,7 +249,10 @@ async def _locked(conn: Connection, tenant_id: int) -> tuple[int, str]:
         row = await _SQL.lock_tenant.row(conn, tenant_id=tenant_id)
     except asyncpg.LockNotAvailableError as error:
         raise RosterBusy(
-            f"somebody else has been changing this roster for {_LOCK_WAIT_S} s; nothing was changed, try again"
+            worded(
+                "somebody else has been changing this roster for {seconds} s; nothing was changed, try again",
+                seconds=_LOCK_WAIT_S,
+            )
         ) from error
     if row is None:
         raise LookupError(f"there is no tenant number {tenant_id}")
@@ -329,11 +337,13 @@ def _called(name: str, known: Mapping[str, str]) -> str | None:
     return " or ".join(by_name[:_NAMED]) or None
 
 
-async def _no_such_rep(conn: Connection, tenant_id: int, rep_id: str) -> str:
+async def _no_such_rep(conn: Connection, tenant_id: int, rep_id: str) -> Worded:
     known = {rep.rep_id: str(rep.values["name"]) for rep in await current_reps(conn, tenant_id)}
     meant = _called(rep_id, known) or suggestion(rep_id, known, limit=3)
-    guess = f"; did you mean {meant}?" if meant else f"; the tenant has {count(len(known), 'rep')}"
-    return f"there is no rep {rep_id!r}{guess}"
+    said = worded("there is no rep {rep!r}", rep=rep_id)
+    if meant:
+        return said + worded("; did you mean {rep}?", rep=meant)
+    return said + worded_count("; the tenant has {count:,} rep", "; the tenant has {count:,} reps", len(known))
 
 
 @lru_cache(maxsize=4096)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from router.domain.roster import Roster
 from router.domain.roster_change import GroupNumbers
 from router.domain.ruleset import Ruleset
+from router.domain.worded import worded
 from router.rules.file import RulesError, RulesFile
 from router.rules.lists import ReadList, no_lists, stored_lists
 from router.rules.rule_words import RuleWords, with_words, words_of, written
@@ -55,10 +56,14 @@ class RulesMoved(Exception):
     """Another version is active than the one that a change was made for; nothing was changed."""
 
     def __init__(self, active: int, expected: int) -> None:
-        now = f"version {active} is active" if active else "there are no rules"
+        now = worded("version {version} is active", version=active) if active else worded("there are no rules")
         super().__init__(
-            f"the rules were changed meanwhile: {now}, and this change was made for version {expected}; "
-            "nothing was changed"
+            worded(
+                "the rules were changed meanwhile: {now}, and this change was made for version {expected}; "
+                "nothing was changed",
+                now=now,
+                expected=expected,
+            )
         )
 
 
@@ -223,9 +228,8 @@ async def roll_back(
             tenant = _found(await _SQL.tenant.row(conn, tenant_id=tenant_id), tenant_id)
             version = tenant["ruleset"] - 1
             if version < 1:
-                raise RulesUnknown(
-                    "there is no version before the active one" if version == 0 else "there are no rules yet"
-                )
+                before = worded("there is no version before the active one")
+                raise RulesUnknown(before if version == 0 else worded("there are no rules yet"))
         old = await source_of(conn, tenant_id, version)
     note = note or f"back to version {version}"
     rules = await read_apart(old.source, f"ruleset version {version}", stored_lists(old.lists))
@@ -303,8 +307,11 @@ async def _locked(conn: Connection, tenant_id: int) -> Row:
         return _found(await _SQL.lock_tenant.row(conn, tenant_id=tenant_id), tenant_id)
     except LockNotAvailable as error:
         raise RulesBusy(
-            f"another session has been changing the tenant's rules or roster for {_LOCK_WAIT_S} s; "
-            "nothing was changed, try again"
+            worded(
+                "another session has been changing the tenant's rules or roster for {seconds} s; nothing was "
+                "changed, try again",
+                seconds=_LOCK_WAIT_S,
+            )
         ) from error
 
 
@@ -355,8 +362,8 @@ async def _row(conn: Connection, tenant_id: int, version: int) -> Row:
     row = await _SQL.version.row(conn, tenant_id=tenant_id, version=version)
     if row is None:
         last = await _SQL.last_version.value(conn, tenant_id=tenant_id)
-        known = f"versions go from 1 to {last}" if last else "there are no rules yet"
-        raise RulesUnknown(f"there is no version {version} of the rules; {known}")
+        known = worded("versions go from 1 to {last}", last=last) if last else worded("there are no rules yet")
+        raise RulesUnknown(worded("there is no version {version} of the rules; {known}", version=version, known=known))
     return row
 
 

@@ -9,6 +9,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
+from router.domain.worded import worded
 from router.rules.source_file import SourceFile, parse_source
 from router.store.changes import Change, record_change
 from router.store.statements import Connection, Row, load
@@ -170,7 +171,7 @@ async def source_named(conn: Connection, tenant_id: int, name: str) -> Source:
     row = await _SQL.named.row(conn, tenant_id=tenant_id, name=name)
     if row is None:
         known = ", ".join(source.name for source in await all_sources(conn, tenant_id)) or "none"
-        raise SourceUnknown(f"there is no source {name!r}; known: {known}")
+        raise SourceUnknown(worded("there is no source {name!r}; known: {known}", name=name, known=known))
     return _source(row)
 
 

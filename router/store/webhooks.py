@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from router.domain.phrases import count
+from router.domain.worded import worded
 from router.store.changes import Change, record_change
 from router.store.leads import database_clock
 from router.store.statements import Connection, Row, load
@@ -119,8 +120,10 @@ async def webhook_numbered(conn: Connection, tenant_id: int, webhook_no: int) ->
     for one in known:
         if one.webhook_no == webhook_no:
             return one
-    numbers = ", ".join(str(one.webhook_no) for one in known) or "none"
-    raise WebhookUnknown(f"there is no webhook {webhook_no}; the tenant's webhooks: {numbers}")
+    numbers = ", ".join(str(one.webhook_no) for one in known) or worded("none")
+    raise WebhookUnknown(
+        worded("there is no webhook {number}; the tenant's webhooks: {numbers}", number=webhook_no, numbers=numbers)
+    )
 
 
 @retried

@@ -10,6 +10,7 @@ from ops.console.number_bars import bars
 from ops.console.refusal import why_of
 from ops.console.view import View
 from ops.text.translation import N_, Say
+from router.domain.worded import worded
 from router.http.problems import Kind, Refused
 
 _QUERY_SHOWN = 160
@@ -61,6 +62,7 @@ async def blockers(view: View) -> web.Response:
         blockers=[{**one, "short": _short(one["query"]), "how": _how(one, say)} for one in document.blockers],
         elsewhere=document.elsewhere or [],
         notes=document.notes,
+        notes_parts=document.notes_parts,
         connections=connections,
         processes=processes,
         states={code: say.gettext(words) for code, words in STATES.items()},
@@ -132,7 +134,7 @@ async def end_blocker(view: View) -> web.Response:
     """Cancels the statement of a session that blocks us, or ends the session."""
     pid, how = view.request.match_info["pid"], view.form.get("how", "")
     if how not in ("cancel", "terminate"):
-        raise Refused(Kind.INVALID, "how is cancel or terminate")
+        raise Refused(Kind.INVALID, worded("how is cancel or terminate"))
     seen = {"since": since} if (since := view.form.get("since")) else {}
     done = await view.ask("end_blocker", path={"pid": pid}, body={"how": how, "why": why_of(view), **seen})
     say = view.say

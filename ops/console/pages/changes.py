@@ -7,6 +7,7 @@ from aiohttp import web
 from ops.console.in_time import Missed, in_time
 from ops.console.view import View
 from ops.text.translation import N_
+from router.domain.worded import worded
 from router.http.problems import Kind, Refused
 
 SPANS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
@@ -37,7 +38,7 @@ async def changes_csv(view: View) -> web.Response:
 def _span(view: View) -> str:
     span = view.query.get("since") or "24h"
     if span not in SPANS:
-        raise Refused(Kind.INVALID, f"since is one of {', '.join(SPANS)}")
+        raise Refused(Kind.INVALID, worded("since is one of {names}", names=", ".join(SPANS)))
     return span
 
 

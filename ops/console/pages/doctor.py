@@ -6,6 +6,7 @@ from aiohttp import web
 
 from ops.console.view import View
 from ops.runbooks.library import NoSuchPage, page_of, places
+from router.domain.worded import said_by, worded
 from router.http.problems import Kind, Refused
 
 _NAME = re.compile(r"[A-Za-z0-9_]{1,80}", re.ASCII)
@@ -36,8 +37,8 @@ async def runbook(view: View) -> web.Response:
     try:
         page = page_of(name) if _NAME.fullmatch(name) else None
     except NoSuchPage as error:
-        raise Refused(Kind.NOT_FOUND, str(error)) from None
+        raise Refused(Kind.NOT_FOUND, said_by(error)) from None
     if page is None:
-        raise Refused(Kind.NOT_FOUND, f"there is no runbook {name[:40]!r}")
+        raise Refused(Kind.NOT_FOUND, worded("there is no runbook {name!r}", name=name[:40]))
     text = places()[page.name].read_text(encoding="utf-8")
     return view.render("runbook.html", name=page.name, text=text)

@@ -12,6 +12,7 @@ from ops.console.refusal import why_of
 from ops.console.view import View
 from ops.text.translation import N_
 from router.domain.access import Permission
+from router.domain.worded import worded
 from router.http.problems import Kind, Refused
 
 _FIELDS = ("way", "to", "lead", "as_many")
@@ -49,7 +50,7 @@ async def handover(view: View) -> web.Response:
         rep=rep,
         given=given,
         preview=preview,
-        problem=None if problem is None else problem.detail,
+        problem=problem,
         slow=slow,
         offered=[one for one in offered.reps if one["rep_id"] != rep_id],
         path=path_of(rep_id, "/handover"),
@@ -96,7 +97,7 @@ def _wanted(rep_id: str, given: dict[str, str]) -> dict[str, Any]:
     """The body of the operation. Raises Refused for a way that there is not."""
     way = given.get("way")
     if way not in ("rep", "rules"):
-        raise Refused(Kind.INVALID, "way is rep or rules")
+        raise Refused(Kind.INVALID, worded("way is rep or rules"))
     wanted: dict[str, Any] = {"from": rep_id}
     if way == "rules":
         wanted["by_rules"] = True

@@ -64,7 +64,6 @@ async def _form(view: View, given: Mapping[str, str], refused: Refused | None) -
         200 if refused is None else refused.kind.status,
         given={name: given.get(name, "") for name in _READ_AS},
         problem=refused,
-        said=isinstance(refused, Said),
         sources=[one.source for one in (await view.ask("list_sources")).sources],
         endings=ENDINGS,
         limit=MAX_FILE,

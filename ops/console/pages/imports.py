@@ -13,6 +13,7 @@ from ops.console.import_words import field_words, warnings
 from ops.console.refusal import why_of
 from ops.console.view import View
 from router.domain.access import Permission
+from router.domain.worded import worded
 from router.http.problems import Kind, Refused
 
 SHOWN, IN_FILE = 50, 1_000
@@ -92,4 +93,4 @@ async def undo_now(view: View) -> web.Response:
 def check_kind(job: JobDocument) -> None:
     """Raises Refused for a job of another kind: it has another page."""
     if job.kind not in ("check_import", "import_leads", "undo_import"):
-        raise Refused(Kind.NOT_FOUND, "this job is not one of a file")
+        raise Refused(Kind.NOT_FOUND, worded("this job is not one of a file"))

@@ -26,6 +26,7 @@ from ops.why.text import describe
 from ops.why.what_it_takes import LIMIT
 from router.domain.access import Permission
 from router.domain.lead import FACT_FIELDS
+from router.domain.worded import said_by
 from router.http.problems import Kind, Refused
 from router.store.assignments import lead_numbered
 from router.store.leads import attributes_of, contact_of
@@ -58,7 +59,7 @@ async def lead(view: View) -> web.Response:
             except LookupError as error:
                 if type(error) is not LookupError:
                     raise
-                raise Refused(Kind.NOT_FOUND, str(error)) from error
+                raise Refused(Kind.NOT_FOUND, said_by(error)) from error
             contact = await contact_of(conn, found.tenant_id, number)
             attributes = seen_by(call, await attributes_of(conn, found.tenant_id, number))
     personal = view.token.may(Permission.PERSONAL)

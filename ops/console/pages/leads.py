@@ -18,6 +18,8 @@ from ops.listing.lead_row import LeadRow, Person
 from ops.listing.leads import GroupUnknown, Page, leads_numbered, list_leads
 from router.domain.access import Permission
 from router.domain.masking import mask_email, mask_phone
+from router.domain.worded import said_by, worded
+from router.domain.worded_phrases import in_a_row
 from router.http.problems import Kind, Refused
 from router.store.assignments import LeadUnknown, find_lead
 from router.store.lead_search import LOOKED_AT, newest_with
@@ -85,10 +87,13 @@ async def count(view: View) -> web.Response:
     """How many match, counted up to a limit: loaded apart, as it may take longer than the list."""
     query = read_query(view.query, view.zone_name)
     if query.wrong or query.word:
-        raise Refused(Kind.INVALID, "; ".join(query.wrong) or "a search is not counted")
+        raise Refused(Kind.INVALID, in_a_row(query.wrong) if query.wrong else worded("a search is not counted"))
     found = await _found(view, query, COUNTED)
     if found.status != 200:
-        raise Refused(Kind.BUSY if found.missed else Kind.INVALID, "; ".join(found.problems) or "this takes too long")
+        raise Refused(
+            Kind.BUSY if found.missed else Kind.INVALID,
+            in_a_row(found.problems) if found.problems else worded("this takes too long"),
+        )
     return view.render("count.html", number=len(found.leads), limit=COUNTED if found.next else None)
 
 
@@ -96,7 +101,7 @@ async def leads_csv(view: View) -> web.StreamResponse:
     """The leads of the filter, as far as a file goes; contacts masked for who may not see them."""
     query = read_query(view.query, view.zone_name)
     if query.wrong:
-        raise Refused(Kind.INVALID, "; ".join(query.wrong))
+        raise Refused(Kind.INVALID, in_a_row(query.wrong))
     return await view.stream_csv("leads", (*_COLUMNS, *_PERSON), _parts(view, query))
 
 
@@ -108,7 +113,7 @@ async def _parts(view: View, query: LeadQuery) -> AsyncIterator[Sequence[Sequenc
             async with asyncio.timeout(view.shared.settings.page_deadline_s):
                 page = await _page(view, query, min(size, left), after)
         except _NOT_THERE as error:
-            raise Refused(Kind.INVALID, view.words(str(error))) from error
+            raise Refused(Kind.INVALID, view.words(said_by(error))) from error
         yield [_cells(row) for row in page.leads]
         left, size, after = left - len(page.leads), _AT_ONCE, page.next
         if after is None:
@@ -138,7 +143,7 @@ async def _found(view: View, query: LeadQuery, limit: int = SHOWN) -> Found:
     try:
         page = await in_time(view, _page(view, query, limit, view.query.get("after")))
     except _NOT_THERE as error:
-        return Found(problems=(view.words(str(error)),))
+        return Found(problems=(view.words(said_by(error)),))
     return Found(missed=page) if isinstance(page, Missed) else Found(page.leads, page.next)
 
 

@@ -14,6 +14,7 @@ from ops.why.collect import why
 from ops.why.events import event_words
 from router.domain.access import Permission
 from router.domain.lead import FACT_FIELDS
+from router.domain.worded import worded
 from router.http.problems import Kind, Refused
 from router.store.assignments import FoundLead
 
@@ -104,7 +105,7 @@ def ended_words(view: View, number: str, how: str) -> str:
 def _order(view: View) -> str:
     order = view.query.get("order") or "oldest"
     if order not in ORDERS:
-        raise Refused(Kind.INVALID, f"order is one of {', '.join(ORDERS)}")
+        raise Refused(Kind.INVALID, worded("order is one of {names}", names=", ".join(ORDERS)))
     return order
 
 

@@ -10,6 +10,7 @@ from ops.console.view import View
 from ops.console.week import Day, Keeps, on_clock, picture_of, week_of_rep
 from ops.text.translation import N_
 from router.domain.access import Permission
+from router.domain.worded import worded
 from router.http.problems import Kind, Refused
 
 WEEKDAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
@@ -90,7 +91,7 @@ async def switch(view: View, rep_id: str) -> RosterChanged:
     """As the form says. Raises Refused."""
     wanted = view.form.get("available")
     if wanted not in ("yes", "no"):
-        raise Refused(Kind.INVALID, "available is yes or no")
+        raise Refused(Kind.INVALID, worded("available is yes or no"))
     body = {"available": wanted == "yes", "note": view.form.get("note", "")}
     changed: RosterChanged = await view.ask("set_availability", path={"rep": rep_id}, body=body)
     return changed

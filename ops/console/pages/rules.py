@@ -23,6 +23,7 @@ from ops.console.text_diff import text_diff
 from ops.console.view import View
 from ops.text.translation import N_
 from router.domain.ruleset import Ruleset
+from router.domain.worded import worded
 from router.http.problems import Kind, Refused
 
 CHANGES_SHOWN, VERSIONS_SHOWN = 200, 20
@@ -152,7 +153,7 @@ async def roll_back(view: View) -> web.Response:
     """Makes an earlier version the one in force, unless another one came in between."""
     wanted, expected = view.form.get("version", ""), view.form.get("if_version", "")
     if not (wanted.isascii() and wanted.isdecimal() and expected.isascii() and expected.isdecimal()):
-        raise Refused(Kind.INVALID, "the form does not say which version; load the page again")
+        raise Refused(Kind.INVALID, worded("the form does not say which version; load the page again"))
     body = {"version": int(wanted), "if_version": int(expected)}
     try:
         done = await view.ask("roll_back_rules", body={**body, "note": why_of(view)})

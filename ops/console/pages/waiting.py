@@ -15,6 +15,8 @@ from ops.listing.lead_filter import FiltersConflict, State
 from ops.listing.leads import GroupUnknown
 from ops.text.translation import N_
 from router.domain.access import Permission
+from router.domain.worded import said_by, worded
+from router.domain.worded_phrases import in_a_row
 from router.http.problems import Kind, Refused
 from router.store.roster import RepUnknown
 
@@ -95,16 +97,16 @@ async def all_matching_now(view: View) -> web.Response:
 
 async def _matching(view: View, kind: str, parameters: Any) -> tuple[LeadQuery, Any]:
     if kind not in _STATE:
-        raise Refused(Kind.NOT_FOUND, "there is no such action")
+        raise Refused(Kind.NOT_FOUND, worded("there is no such action"))
     query = read_query({**parameters, "state": str(_STATE[kind])}, view.zone_name)
     if query.word:
         raise Said(Kind.INVALID, view.say.gettext(_SEARCHED))
     if query.wrong:
-        raise Refused(Kind.INVALID, "; ".join(query.wrong))
+        raise Refused(Kind.INVALID, in_a_row(query.wrong))
     try:
         page = await in_time(view, bulk.matching(view, query.asked))
     except (FiltersConflict, RepUnknown, GroupUnknown) as error:
-        raise Refused(Kind.INVALID, view.words(str(error))) from error
+        raise Refused(Kind.INVALID, view.words(said_by(error))) from error
     if isinstance(page, Missed):
         raise Said(Kind.BUSY, view.say.gettext(_MISSED))
     return query, page

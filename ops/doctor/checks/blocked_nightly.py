@@ -19,7 +19,7 @@ async def look(scene: Scene) -> Sequence[Finding]:
     # A transaction may have begun long before it blocked us.
     seen = await seen_blockers(scene.conn, scene.at - LOOKED_BACK - timedelta(days=1), scene.at)
     if not seen:
-        raise NotApplicable("the blocking watch has seen no blocking session for a week")
+        raise NotApplicable(worded("the blocking watch has seen no blocking session for a week"))
     return [_finding(found) for found in nightly(seen, scene.at)]
 
 

@@ -15,13 +15,16 @@ _GB = 1 << 30
 async def look(scene: Scene) -> Sequence[Finding]:
     path, is_local = await data_directory(scene.conn)
     if path is None:
-        raise NotApplicable("the server does not tell this role where its files are; ask its host")
+        raise NotApplicable(worded("the server does not tell this role where its files are; ask its host"))
     if not is_local:
-        raise NotApplicable("the server is on another host, and PostgreSQL does not tell what its disk has left")
+        raise NotApplicable(
+            worded("the server is on another host, and PostgreSQL does not tell what its disk has left")
+        )
     try:
         usage = shutil.disk_usage(path)
     except OSError as error:
-        raise NotApplicable(f"the server's files are not to be seen from here: {error.strerror}") from error
+        why = error.strerror
+        raise NotApplicable(worded("the server's files are not to be seen from here: {why}", why=why)) from error
     return [_finding(path, usage.free, usage.total)] if nearly_full(usage.free, usage.total) else ()
 
 

@@ -17,7 +17,7 @@ async def look(scene: Scene) -> Sequence[Finding]:
         one for one in await reported_files(scene.conn) if one.seen_at and scene.at - one.seen_at < _REPORTS_WITHIN
     ]
     if not files:
-        raise NotApplicable("no instance reports a journal (setting journal.file)")
+        raise NotApplicable(worded("no instance reports a journal (setting journal.file)"))
     return [_finding(one) for one in files if one.refuses]
 
 

@@ -19,7 +19,7 @@ async def look(scene: Scene) -> Sequence[Finding]:
     since = scene.at - _LOOKED_BACK
     found = await runs(scene.conn, [SERVICE, *scene.tenant_ids], since)
     if not found:
-        raise NotApplicable("no script asked for a turn in the last 24 h")
+        raise NotApplicable(worded("no script asked for a turn in the last 24 h"))
     names = {tenant.tenant_id: tenant.name for tenant in scene.tenants}
     overdue = [one for one in found if one.late > LATE or (one.overran_at is not None and one.overran_at >= since)]
     return [await _finding(scene, one, names.get(one.tenant_id, "all tenants")) for one in overdue]

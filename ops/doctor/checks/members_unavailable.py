@@ -29,7 +29,7 @@ _ASKED_ABOUT = 200
 async def look(scene: Scene) -> Sequence[Finding]:
     readable = [one for one in scene.tenants if one.ruleset and one.tenant_id not in scene.unreadable]
     if not readable:
-        raise NotApplicable("no tenant has rules")
+        raise NotApplicable(worded("no tenant has rules"))
     empty = await groups_without_anybody(scene.conn, [one.tenant_id for one in readable], scene.at)
     asked = [tenant for tenant in readable if tenant.tenant_id in empty]
     return [finding for tenant in asked async for finding in _of_tenant(scene, tenant, empty[tenant.tenant_id])]

@@ -19,7 +19,7 @@ _PATIENCE = timedelta(minutes=1)
 
 async def look(scene: Scene) -> Sequence[Finding]:
     if scene.room.exhausted:
-        raise NotApplicable("the server has no connection left: connections_short")
+        raise NotApplicable(worded("the server has no connection left: connections_short"))
     idle = idle_tenants(scene, _PATIENCE)
     ready = await ready_leads(scene.conn, [tenant.tenant_id for tenant in idle])
     found = []

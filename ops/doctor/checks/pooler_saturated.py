@@ -20,7 +20,7 @@ _SHOWN = 5
 async def look(scene: Scene) -> Sequence[Finding]:
     console, database = getattr(scene.conn, "pooler", None) or (None, "")
     if console is None:
-        raise NotApplicable("no pooler stands between (connections.pooler_console_url names its console)")
+        raise NotApplicable(worded("no pooler stands between (connections.pooler_console_url names its console)"))
     return await look_through(console, database, scene.room.allowed)
 
 
@@ -30,7 +30,8 @@ async def look_through(console: str, database: str, allowed: int | None) -> Sequ
         return findings(await read_pooler(console, database), allowed)
     except NoConsole as error:
         words = mask_passwords(str(error))
-        raise NotApplicable(f"PgBouncer's console cannot be read ({words}); its stats_users allows it") from error
+        said = worded("PgBouncer's console cannot be read ({why}); its stats_users allows it", why=words)
+        raise NotApplicable(said) from error
 
 
 def findings(pooler: Pooler, allowed: int | None) -> list[Finding]:

@@ -26,7 +26,7 @@ SENTENCES = {
 async def look(scene: Scene) -> Sequence[Finding]:
     mentioned = await rules_with(scene.conn, scene.tenant_ids, "presence")
     if not mentioned:
-        raise NotApplicable("no rules in force use presence")
+        raise NotApplicable(worded("no rules in force use presence"))
     tenants = [tenant for tenant in scene.tenants if tenant.tenant_id in mentioned]
     if await scene.presence.unreachable() is None:
         # Then only who is watched and not known yet; nobody's rules have to be read for that.

@@ -11,6 +11,7 @@ from router.drain.redis_probe import FALLBACKS, SLOW_S, RedisLook, Use, look_at_
 from router.store.status import rules_with
 
 CODE = "redis_trouble"
+NO_REDIS = worded("no Redis is configured")
 # As FALLBACKS has them.
 _FALLBACKS = {
     Use.PRESENCE: worded("presence: the last known presence for up to one ttl, then working hours alone"),
@@ -21,7 +22,7 @@ _FALLBACKS = {
 
 async def look(scene: Scene) -> Sequence[Finding]:
     if scene.presence.url is None:
-        raise NotApplicable("no Redis is configured")
+        raise NotApplicable(NO_REDIS)
     used = {Use.RATE_LIMITS}
     if await rules_with(scene.conn, scene.tenant_ids, "presence"):
         used.add(Use.PRESENCE)

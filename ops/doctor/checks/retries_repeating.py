@@ -19,7 +19,7 @@ _TIMES = 2
 async def look(scene: Scene) -> Sequence[Finding]:
     asked = [tenant for tenant in scene.tenants if scene.parked.get(tenant.tenant_id)]
     if not asked:
-        raise NotApplicable("no lead is parked")
+        raise NotApplicable(worded("no lead is parked"))
     ids = [tenant.tenant_id for tenant in asked]
     rows = await sent_back_repeatedly(scene.conn, ids, scene.at - _LOOKED_BACK, _HOURS, _TIMES)
     found = []

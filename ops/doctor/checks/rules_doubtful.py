@@ -22,10 +22,10 @@ CODE = "rules_doubtful"
 
 async def look(scene: Scene) -> Sequence[Finding]:
     if not scene.thorough:
-        raise NotApplicable("only `doctor` reads all rules")
+        raise NotApplicable(worded("only `doctor` reads all rules"))
     tenants = [one for one in scene.tenants if one.ruleset and one.tenant_id not in scene.unreadable]
     if not tenants:
-        raise NotApplicable("no tenant has rules")
+        raise NotApplicable(worded("no tenant has rules"))
     members = await groups_with_members(scene.conn, [tenant.tenant_id for tenant in tenants])
     found = []
     for tenant in tenants:

@@ -31,7 +31,7 @@ class _Impact:
 
 async def look(scene: Scene) -> Sequence[Finding]:
     if not any(scene.accepted.values()):
-        raise NotApplicable("there are no leads")
+        raise NotApplicable(worded("there are no leads"))
     ids, since = scene.tenant_ids, scene.at - LOOKED_BACK
     noticed = await noticeable_stamps(scene.conn, ids, since, OF_SOURCE, LEAST, JUMP)
     tenants = {tenant.tenant_id: tenant for tenant in scene.tenants}

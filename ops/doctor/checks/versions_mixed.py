@@ -15,7 +15,7 @@ CODE = "versions_mixed"
 async def look(scene: Scene) -> Sequence[Finding]:
     routers = await versions_of_processes(scene.conn)
     if not routers:
-        raise NotApplicable("no router works")
+        raise NotApplicable(worded("no router works"))
     versions = Counter(routers.values())
     if len(versions) == 1:
         return ()

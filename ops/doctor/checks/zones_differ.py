@@ -6,7 +6,7 @@ from datetime import timedelta
 from ops.doctor.finding import Finding, NotApplicable, Severity, of_tenant
 from ops.doctor.scene import Scene
 from router.domain.calendar import zone, zone_names
-from router.domain.worded import worded_count
+from router.domain.worded import worded, worded_count
 from router.store.stamps import leads_of_other_days
 from router.store.status import rules_with
 from router.store.tenants import Tenant
@@ -18,7 +18,9 @@ _DAY = timedelta(days=1)
 async def look(scene: Scene) -> Sequence[Finding]:
     session_zone = scene.room.time_zone
     if session_zone not in zone_names():
-        raise NotApplicable(f"the server's time zone {session_zone or 'is not to be seen'} is none that is known here")
+        if not session_zone:
+            raise NotApplicable(worded("the server's time zone is not to be seen is none that is known here"))
+        raise NotApplicable(worded("the server's time zone {zone} is none that is known here", zone=session_zone))
     session = _offset(scene, session_zone)
     apart = {one.tenant_id: off for one in scene.tenants if (off := _offset(scene, one.time_zone)) != session}
     if not apart:

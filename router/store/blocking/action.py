@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from asyncpg import InsufficientPrivilegeError
 
+from router.domain.worded import said_by, worded
 from router.store.blocking.judge import Blocker, open_time
 from router.store.changes import SERVICE, Change, record_if_possible
 from router.store.statements import Connection, load
@@ -66,8 +67,13 @@ async def _signal(conn: Connection, action: Action) -> bool:
     session, cancel = action.blocker.session, action.name == "cancel"
     if cancel and session.visible and session.state != "active":
         raise CannotAct(
-            f"{session.named()} runs no statement that could be cancelled ({session.state or 'idle'}); "
-            f"--terminate {session.pid} ends it with its transaction"
+            worded(
+                "{session} runs no statement that could be cancelled ({state}); --terminate {pid} ends it "
+                "with its transaction",
+                session=session.named(),
+                state=session.state or "idle",
+                pid=session.pid,
+            )
         )
     same = {"pid": session.pid, "backend_start": session.started_at}
     try:
@@ -77,9 +83,17 @@ async def _signal(conn: Connection, action: Action) -> bool:
             sent = await _SQL.terminate.value(conn, **same, xact_start=session.since, wait_ms=_GONE_WITHIN_MS)
     except InsufficientPrivilegeError as error:
         raise CannotAct(
-            f"our role may not {action.name} {session.named()}: {error}; grant pg_signal_backend to it (superusers' "
-            f"sessions need a superuser), or have an administrator run: select pg_{action.name}_backend({session.pid})"
+            worded(
+                "our role may not {name} {session}: {why}; grant pg_signal_backend to it (superusers' "
+                "sessions need a superuser), or have an administrator run: select pg_{name}_backend({pid})",
+                name=action.name,
+                session=session.named(),
+                why=said_by(error),
+                pid=session.pid,
+            )
         ) from error
     if sent is None:
-        raise CannotAct(f"{session.named()} is gone or has gone on to other work; nothing was done")
+        raise CannotAct(
+            worded("{session} is gone or has gone on to other work; nothing was done", session=session.named())
+        )
     return bool(sent)

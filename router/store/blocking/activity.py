@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from typing import TypeVar
 
+from router.domain.worded import worded
 from router.store.blocking.elsewhere import waits_elsewhere
 from router.store.blocking.judge import EXCLUSIVE, MODES, ROW_MODES, Activity, Limits, RowLocks, Session, TableLock
 from router.store.connections.connect import APPLICATION_NAME
@@ -22,15 +23,15 @@ from router.telemetry.masking import mask_statement
 T = TypeVar("T")
 
 _SQL = load("blocking")
-ON_COORDINATOR = (
+ON_COORDINATOR = worded(
     "the tables are distributed (Citus): sessions and locks are those of the coordinator alone, and no rows were "
     "looked at"
 )
-ON_WORKERS = f"{ON_COORDINATOR}; `lead-router blockers` also shows who waits for whom on the other servers"
-NO_ROWS = (
+ON_WORKERS = ON_COORDINATOR + worded("; `lead-router blockers` also shows who waits for whom on the other servers")
+NO_ROWS = worded(
     "the tables are distributed (Citus): of other servers only who waits for whom is seen, and no rows were looked at"
 )
-NOT_SEEN = "who waits for whom on other servers could not be read"
+NOT_SEEN = worded("who waits for whom on other servers could not be read")
 
 QUERY_SHOWN = 100
 # How many ready and how many waiting leads are looked at: of one tenant that was asked for, and of all together.
@@ -80,7 +81,11 @@ async def look(
             return seen
         waits, problem = await waits_elsewhere(conn)
         seen.elsewhere += waits
-        seen.notes += [NO_ROWS] if problem is None else [ON_COORDINATOR, f"{NOT_SEEN}: {problem}"]
+        seen.notes += (
+            [NO_ROWS]
+            if problem is None
+            else [ON_COORDINATOR, worded("{place}: {problem}", place=NOT_SEEN, problem=problem)]
+        )
         return seen
     holding = {lock.pid for lock in seen.table_locks if lock.granted and lock.mode in ROW_MODES}
     holders = [one for one in seen.sessions if one.pid in holding and not one.at_work(limits)]
@@ -135,7 +140,9 @@ async def _tenants(conn: Connection, tenant: str | None, seen: Activity) -> dict
     tenants = await _read(conn, "tenant", seen, all_tenants)
     named = {one.tenant_id: one.name for one in tenants if tenant in (None, one.name)}
     if len(named) > TENANTS_LIMIT:
-        seen.notes.append(f"rows of {TENANTS_LIMIT:,} of {len(named):,} tenants were looked at")
+        seen.notes.append(
+            worded("rows of {some:,} of {all:,} tenants were looked at", some=TENANTS_LIMIT, all=len(named))
+        )
     return dict(list(named.items())[:TENANTS_LIMIT])
 
 
@@ -161,15 +168,15 @@ async def _read(
     conn: Connection, table: str, seen: Activity, read: Callable[[Connection], Awaitable[list[T]]]
 ) -> list[T]:
     """What is read of a table of ours; where that cannot be done in time, nothing, with a note."""
-    why = "it is locked"
+    why = worded("it is locked")
     if not any(lock.table == table and lock.mode == EXCLUSIVE for lock in seen.table_locks):
         try:
             async with conn.transaction():
                 await _bound(conn)
                 return await read(conn)
         except LOCK_TIMEOUTS:
-            why = "it could not be read in time"
-    seen.notes.append(f"no rows of {table} were looked at: {why}")
+            why = worded("it could not be read in time")
+    seen.notes.append(worded("no rows of {table} were looked at: {why}", table=table, why=why))
     return []
 
 
