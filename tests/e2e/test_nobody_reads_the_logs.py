@@ -65,7 +65,7 @@ async def test_a_router_whose_log_nobody_takes_routes_and_stops_in_good_order(
                 text = await answer.text()
         assert "lead_router_log_dropped_total" in text
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await process.wait() == 0
     finally:
         with suppress(ProcessLookupError):
