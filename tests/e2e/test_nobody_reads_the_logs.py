@@ -57,7 +57,7 @@ async def test_a_router_whose_log_nobody_takes_routes_and_stops_in_good_order(
             async def routed(leads: int = 20 * (number + 1)) -> bool:
                 return (await tenant.states()).get("assigned") == leads
 
-            await until(routed, "the leads are routed")
+            await until(routed, "the leads are routed", 120)
         async with aiohttp.ClientSession() as session:
             async with session.get(f"http://127.0.0.1:{unused_tcp_port}/livez") as answer:
                 assert answer.status == 200
