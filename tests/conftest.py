@@ -100,7 +100,10 @@ def reachable_folder() -> Path:
 @pytest.fixture(scope="session")
 def embedded_urls(reachable_folder: Path) -> Iterator[Urls]:
     """The run's embedded servers. Not synced to disk: no test cuts the power."""
-    servers = asyncio.run(open_embedded(reachable_folder / "servers", {"fsync": "off"}, linger_s=0.5))
+    # What instances may open is summed over the server: enough for the tests of eight workers at once, so that none has
+    # to do with less because of another.
+    options = {"fsync": "off", "max_connections": "500"}
+    servers = asyncio.run(open_embedded(reachable_folder / "servers", options, linger_s=0.5))
     yield servers.urls
     servers.close()
 

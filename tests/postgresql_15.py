@@ -35,7 +35,7 @@ def server(folder: Path, log: IO[bytes]) -> Iterator[str]:
     initdb: list[str | Path] = [PROGRAMS / "initdb", "-D", data, "--username=postgres", "--auth=trust"]
     _run(account, [*initdb, "--encoding=UTF8", "--locale=C", "--no-sync"], log)
     options = {"listen_addresses": "", "port": "5432", "unix_socket_directories": str(sockets)}
-    options |= {"fsync": "off", "max_connections": "200", "timezone": "UTC", "shared_buffers": "256MB"}
+    options |= {"fsync": "off", "max_connections": "500", "timezone": "UTC", "shared_buffers": "256MB"}
     arguments = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
     postgres = account.spawn([PROGRAMS / "postgres", "-D", data, *arguments], log, death_signal=signal.SIGINT)
     try:

@@ -21,5 +21,5 @@ async def running(*services: Service) -> AsyncIterator[list[str | None]]:
         assert not [task for task in tasks if task.done()]
     finally:
         stop.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await asyncio.gather(*tasks)

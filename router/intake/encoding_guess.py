@@ -109,7 +109,23 @@ def _of_east_asia(lines: bytes, fitting: list[str]) -> Guess:
         return Guess(None, tuple(readings))
     if set(fitting) <= {"gb18030", "cp949"}:
         return _chinese_or_korean(lines, readings)
-    return Guess(fitting[0] if len(fitting) == 1 else None, tuple(fitting))
+    if len(fitting) > 1 or _another_is_as_usual(lines, fitting[0], readings):
+        return Guess(None, tuple(fitting))
+    return Guess(fitting[0], tuple(fitting))
+
+
+def _another_is_as_usual(lines: bytes, encoding: str, readings: Collection[str]) -> bool:
+    """Whether, in a short text, another reading has as many frequent characters: `彰化 中環` is no `骨て い泉`."""
+    if len(set(_read(lines, encoding)[0])) > _FEW:
+        return False
+    rivals = (_frequent_share(lines, name) for name in readings if name != encoding)
+    return max(rivals, default=0.0) >= _frequent_share(lines, encoding)
+
+
+def _frequent_share(lines: bytes, encoding: str) -> float:
+    frequent = _JAPANESE if encoding == "cp932" else _FREQUENT_IN[encoding]
+    text = [sign for sign in _read(lines, encoding)[0] if not _SAME_SIGNS.fullmatch(sign)]
+    return sum(sign in frequent for sign in text) / max(1, len(text))
 
 
 def _is_sure(lines: bytes, encoding: str) -> bool:

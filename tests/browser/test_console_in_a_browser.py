@@ -146,7 +146,7 @@ async def test_a_hidden_tab_asks_nothing_until_it_is_seen_again(world: World) ->
         async def asks_again() -> bool:
             return len(one.asked) > before
 
-        await until(asks_again, "it asks again", 10)
+        await until(asks_again, "it asks again")
 
 
 async def test_when_the_session_is_over_a_live_page_becomes_the_login(world: World) -> None:

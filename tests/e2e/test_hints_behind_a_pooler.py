@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.direct]
 
 POLL_S = 60
 """The longest that there is, so that only a hint can be so fast."""
-SOON_S = 10.0
+SOON_S = 30.0
 
 
 @pytest.fixture

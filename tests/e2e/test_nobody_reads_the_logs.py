@@ -57,7 +57,7 @@ async def test_a_router_whose_log_nobody_takes_routes_and_stops_in_good_order(
             async def routed(leads: int = 20 * (number + 1)) -> bool:
                 return (await tenant.states()).get("assigned") == leads
 
-            await until(routed, "the leads are routed")
+            await until(routed, "the leads are routed", 120)
         async with aiohttp.ClientSession() as session:
             async with session.get(f"http://127.0.0.1:{unused_tcp_port}/livez") as answer:
                 assert answer.status == 200
@@ -65,7 +65,7 @@ async def test_a_router_whose_log_nobody_takes_routes_and_stops_in_good_order(
                 text = await answer.text()
         assert "lead_router_log_dropped_total" in text
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await process.wait() == 0
     finally:
         with suppress(ProcessLookupError):

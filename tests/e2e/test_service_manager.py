@@ -119,7 +119,7 @@ async def test_a_service_manager_that_does_not_listen_ends_nothing_and_is_said_o
     listening.set()
     service = ServiceManagerService(ServiceManager("@nobody hears this", 0.001), listening, lambda: "working")
     with structlog.testing.capture_logs() as logs:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             run = asyncio.create_task(service.run(Lifeline(stop, MonotonicClock(), lambda _: None)))
             await asyncio.sleep(0.05)
             stop.set()

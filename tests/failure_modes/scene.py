@@ -48,7 +48,7 @@ class Pace:
 
 QUICK = Pace({"stalls_look_every_s": 0.5, "stalls_after_s": 3, "stalls_oldest_after_s": 8}, 20.0)
 USUAL = Pace({}, 60.0)
-ROUTED_WITHIN_S = 5.0
+ROUTED_WITHIN_S = 30.0
 _GIVES_UP_S = 120.0
 """Each look is a whole command, which on a busy machine takes seconds."""
 ALL_ROLES = ("serve",)

@@ -130,7 +130,7 @@ async def test_f4_a_script_that_locks_half_of_the_pool_delays_no_other_lead(
         assert named["database_busy"]["severity"] == "warning"
         assert "nightly script" in named["database_busy"]["sentence"]
         await script.execute("rollback")
-        await service.all_routed(within_s=2.0)
+        await service.all_routed()
         await service.audited()
 
 

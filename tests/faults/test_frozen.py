@@ -15,7 +15,7 @@ from router.drain.failpoints import FAIL_POINT, Point
 from router.store.leads import accept
 from tests.support import until
 
-TAKEOVER_S = 10.0
+TAKEOVER_S = 30.0
 BULKY = 4_000
 
 

@@ -39,7 +39,7 @@ async def test_rows_that_a_foreign_script_locks_are_passed_over_and_come_back(
                 # Half of all is free, and new leads come: nobody waits for the script.
                 await scene.progressed(900)
                 await asyncio.sleep(seconds)
-                await scene.recovered(deadline_s=5)
+                await scene.recovered()
             await scene.progressed(locked)
         await scene.settled()
         assert await scene.broken_promises() == []

@@ -9,7 +9,7 @@ import pytest
 from loadtest.faults.proxy import Answer, Proxy, Wire, proxy
 from loadtest.faults.server import FaultServer
 
-SOON_S = 5.0
+SOON_S = 30.0
 
 
 @pytest.fixture

@@ -32,7 +32,8 @@ async def test_a_process_that_restarts_while_postgresql_is_away_takes_leads_of_t
     server: FaultServer, database: str, tmp_path: Path
 ) -> None:
     async with connected(server.url(database)) as conn:
-        tenant = await make_tenant(conn, simple_reps(3))
+        # As many as can be posted until a slow server is there again.
+        tenant = await make_tenant(conn, simple_reps(3, max_open=100_000, max_per_day=100_000))
         token, other = await make_token(conn, tenant.tenant_id), await make_token(conn, tenant.tenant_id)
     known = tmp_path / "journal.db.known"
     settings = {"journal_file": tmp_path / "journal.db"}

@@ -127,7 +127,7 @@ async def test_a_revoked_token_opens_nothing_within_seconds(
     async def refused() -> bool:
         return (await api.get("/v1/token", token=token)).status == 401
 
-    await until(refused, "the revoked token is refused", 20)
+    await until(refused, "the revoked token is refused")
     again = await CommandLine(tokens_command, database_url).run("revoke", shown.token_id)
     assert again.exit_code == 1
     assert "still holds" in again.output
@@ -244,6 +244,8 @@ async def test_guessed_tokens_and_keys_are_refused_before_the_database_is_asked(
         return await find_token(conn, shown)
 
     monkeypatch.setattr("router.http.api.find_token", find)
+    # However slow the machine is, and whenever this runs, no other minute begins in between, with new attempts.
+    monkeypatch.setattr("router.http.failed_attempts._MINUTE_S", 1e9)
     # The real id of a token with a wrong secret costs as much as an invented one.
     known = parse_token(token)
     assert known
@@ -252,11 +254,10 @@ async def test_guessed_tokens_and_keys_are_refused_before_the_database_is_asked(
     assert {reply.status for reply in replies} <= {401, 429}
     over = str(WrittenToken(tenant.tenant_id, "0123abcd", "y" * 43))
     fresh = [str(WrittenToken(tenant.tenant_id, "0123abcd", f"{number:042}y")) for number in range(PER_MINUTE)]
-    # The minute of the clock may change once in between.
     refused = [await api.get("/v1/token", token=guess) for guess in [*fresh, over]]
-    assert asked <= 2 * PER_MINUTE
+    assert asked == PER_MINUTE
     last = refused[-1]
     assert last.status == 429
-    assert 1 <= int(last.headers["Retry-After"]) <= 60
+    assert int(last.headers["Retry-After"]) >= 1
     assert (await api.post(f"/v1/forms/lrs_{tenant.tenant_id}_{'x' * 22}", token="")).status == 429
     assert (await api.get("/v1/token", token=token)).status == 200

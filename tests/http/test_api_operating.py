@@ -280,7 +280,7 @@ async def test_a_reps_token_sends_its_own_heartbeat_only(world: World, redis_url
     async def counts() -> bool:
         return (await world.api.post("/v1/reps/r001/presence", token=token)).status == 200
 
-    await until(counts, "the new rules are read", 10)
+    await until(counts, "the new rules are read")
     there = await world.api.post("/v1/reps/r001/presence", token=token)
     assert there.document == {"rep_id": "r001", "present": True, "seconds": 90.0}
     gone = await world.api.ask("DELETE", "/v1/reps/r001/presence", token=token)

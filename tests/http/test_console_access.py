@@ -126,15 +126,15 @@ async def test_a_revoked_or_expired_token_ends_its_sessions_within_seconds(world
         async def is_out() -> bool:
             return "/login" in (await browser.get("/changes")).url
 
-        await until(is_out, "the session is over", 10)
-    soon = datetime.now(UTC) + timedelta(seconds=2)
+        await until(is_out, "the session is over")
+    soon = datetime.now(UTC) + timedelta(seconds=6)
     dying = await make_token(world.acme.conn, world.acme.tenant_id, TokenRole.ADMIN, expires_at=soon)
     async with world.served.browser(dying) as browser:
 
         async def is_over() -> bool:
             return "/login" in (await browser.get("/changes")).url
 
-        await until(is_over, "the session is over", 10)
+        await until(is_over, "the session is over")
 
 
 async def test_logging_out_forgets_the_login(world: World) -> None:
@@ -193,7 +193,9 @@ async def test_every_answer_forbids_scripts_frames_and_caches(world: World) -> N
             assert kept is ("/assets/" in page.url) and (kept or page.headers["Cache-Control"] == "no-store")
 
 
-async def test_whoever_guesses_tokens_is_stopped(world: World) -> None:
+async def test_whoever_guesses_tokens_is_stopped(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    # However slow the machine is, and whenever this runs, no other minute begins in between, with new attempts.
+    monkeypatch.setattr("router.http.failed_attempts._MINUTE_S", 1e9)
     async with world.served.browser() as browser:
         answers = [(await browser.log_in(f"lr_1_{n:08x}_" + "a" * 43)).status for n in range(70)]
     assert set(answers[:50]) == {401} and answers[-1] == 429
@@ -262,7 +264,7 @@ async def finished(browser: Browser, page: Page) -> Page:
         found.append(await browser.get(page.url))
         return "running" not in found[-1].words
 
-    await until(is_over, "the job is over", 20)
+    await until(is_over, "the job is over")
     return found[-1]
 
 

@@ -58,7 +58,7 @@ async def world(connections: Connections, conn: asyncpg.Connection) -> AsyncIter
             async def all_but_one() -> bool:
                 return len(set(sink.ids)) == 119 and bool(await conn.fetchval("select count(*) from webhook_delivery"))
 
-            await until(all_but_one, "all others are delivered", 20)
+            await until(all_but_one, "all others are delivered")
         await conn.execute("update webhook_delivery set state = 'dead', attempts = 10")
         [row] = await store.dead_of(conn, acme.tenant_id, number, 10)
         sink.answer = lambda _: 204

@@ -212,14 +212,20 @@ async def test_a_page_that_takes_too_long_says_so_and_its_filter_stays_usable(
     world: World, connections: Connections, conn: asyncpg.Connection
 ) -> None:
     token = await world.token(TokenRole.OPERATOR)
-    async with serving_console(connections, page_deadline_s=0.3) as served, served.browser() as browser:
+    # For the login, which is under the same deadline, it is long enough also on a busy machine.
+    async with serving_console(connections, page_deadline_s=2.0) as served, served.browser() as browser:
         await browser.post("/login", {"token": token, "back": "/runbook/groups_empty"})
         async with conn.transaction():
             await conn.execute("lock table lead in access exclusive mode")
             slow = await browser.get("/leads?state=waiting")
         assert (slow.status, "took too long" in slow.words) == (503, True)
         assert slow.all("select", id="state")
-        assert (await browser.get("/leads?state=waiting")).status == 200
+
+        async def shown() -> bool:
+            """In so short a time perhaps not at once, on a busy machine."""
+            return (await browser.get("/leads?state=waiting")).status == 200
+
+        await until(shown, "the page is shown once the table is free")
 
 
 async def test_while_a_table_is_locked_the_first_page_says_who_has_it(world: World, conn: asyncpg.Connection) -> None:
@@ -363,4 +369,4 @@ async def test_while_the_database_is_away_a_page_says_so_and_comes_back(
         async def is_back() -> bool:
             return (await browser.get("/changes")).status == 200
 
-        await until(is_back, "the page is back", 20)
+        await until(is_back, "the page is back")

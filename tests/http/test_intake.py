@@ -157,7 +157,7 @@ async def test_a_key_that_is_being_worked_on_conflicts(
         await other.execute("lock table lead_pool in access exclusive mode")
         first = asyncio.create_task(api.post("/v1/leads", lead(1), headers=headers))
         singles = api.service.leads.singles
-        await until(lambda: _known(singles, tenant.tenant_id), "the first request is being worked on", 5)
+        await until(lambda: _known(singles, tenant.tenant_id), "the first request is being worked on")
         running = await api.post("/v1/leads", lead(1), headers=headers)
         assert (running.status, running.headers["Retry-After"]) == (409, "1")
         assert (await api.post("/v1/leads", lead(2), headers=headers)).status == 422
@@ -229,13 +229,13 @@ async def test_a_client_that_hangs_up_does_not_stop_the_commit(
         await other.execute("lock table lead_pool in access exclusive mode")
         gone = asyncio.create_task(api.post("/v1/leads", lead(1), headers={"Idempotency-Key": "k"}))
         singles = api.service.leads.singles
-        await until(lambda: _known(singles, tenant.tenant_id), "the request is being worked on", 5)
+        await until(lambda: _known(singles, tenant.tenant_id), "the request is being worked on")
         gone.cancel()
 
     async def stored() -> bool:
         return await leads_stored(conn) == 1
 
-    await until(stored, "the lead is stored", 10)
+    await until(stored, "the lead is stored")
 
 
 async def test_a_database_that_is_busy_is_503_and_sending_again_does_no_harm(
@@ -267,7 +267,7 @@ async def test_too_many_waiting_are_shed_at_once_and_other_tenants_are_not(
 
     monkeypatch.setattr(singles._intake, "take", slow)
     first = asyncio.create_task(api.post("/v1/leads", lead(1), headers={"Idempotency-Key": "k"}))
-    await until(lambda: _known(singles, tenant.tenant_id), "the first is being committed", 5)
+    await until(lambda: _known(singles, tenant.tenant_id), "the first is being committed")
     replies = [asyncio.create_task(api.post("/v1/leads", lead(i))) for i in range(2, 12)]
     done, _ = await asyncio.wait(replies, return_when=asyncio.FIRST_COMPLETED)
     shed = done.pop().result()
@@ -295,7 +295,7 @@ async def test_what_waits_for_too_long_is_answered_as_not_stored(
 
     monkeypatch.setattr(singles._intake, "take", slow)
     first = asyncio.create_task(api.post("/v1/leads", lead(1), headers={"Idempotency-Key": "k"}))
-    await until(lambda: _known(singles, tenant.tenant_id), "the first is being committed", 5)
+    await until(lambda: _known(singles, tenant.tenant_id), "the first is being committed")
     assert (await api.post("/v1/leads", lead(2))).status == 503
     release.set()
     assert (await first).status == 202
@@ -340,7 +340,7 @@ async def test_of_a_group_whose_connection_breaks_those_that_are_stored_are_202_
 
     monkeypatch.setattr(singles._intake, "take", slow)
     first = asyncio.create_task(api.post("/v1/leads", lead(1), headers={"Idempotency-Key": "k"}))
-    await until(lambda: _known(singles, tenant.tenant_id), "the first is being committed", 5)
+    await until(lambda: _known(singles, tenant.tenant_id), "the first is being committed")
     # The third is of a customer who was here before: it is stored after the others of its group.
     sent = [lead(2), lead(3), lead(4, phone=phone), lead(5)]
     posts = [asyncio.create_task(api.post("/v1/leads", one)) for one in sent]
@@ -348,7 +348,7 @@ async def test_of_a_group_whose_connection_breaks_those_that_are_stored_are_202_
     async with connected(database_url) as other, other.transaction():
         await other.execute("select from customer_key for update")
         release.set()
-        await until(broken, "the connection breaks while the rest of the group waits", 20)
+        await until(broken, "the connection breaks while the rest of the group waits")
         replies = [await one for one in posts]
     assert (await first).status == 202
     assert groups == [1, 4]

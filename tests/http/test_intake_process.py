@@ -11,7 +11,7 @@ from loadtest.daemon import Daemon, serving
 from router.store.connections.connect import LISTENER_NAME
 from tests.http.posting import Posting, port_of
 from tests.http.support import make_token
-from tests.support import until
+from tests.support import BLOCKED, until
 from tests.world import make_tenant, simple_reps
 
 TAKEN = 300
@@ -31,7 +31,7 @@ async def test_a_posted_lead_is_assigned_without_waiting_for_a_poll(
         serving(database_url, "serve", "--role", "api,drain", api_port=0, drain_poll_interval_s=60) as daemon,
         aiohttp.ClientSession(await address_of(daemon), headers=headers) as session,
     ):
-        await until(lambda: listened(conn), "the router hears hints", 20)
+        await until(lambda: listened(conn), "the router hears hints")
         async with session.post("/v1/leads", json={"external_id": "1", "source": "web"}) as reply:
             assert reply.status == 202
             address = reply.headers["Location"]
@@ -40,7 +40,7 @@ async def test_a_posted_lead_is_assigned_without_waiting_for_a_poll(
             async with session.get(address) as shown:
                 return str((await shown.json())["state"]) == "assigned"
 
-        await until(assigned, "the lead is assigned", 20)
+        await until(assigned, "the lead is assigned", 30)  # its poll would find it after 60 s
         async with aiohttp.ClientSession() as anybody, anybody.get(f"{await address_of(daemon)}/docs") as page:
             assert (page.status, page.content_type) == (200, "text/html")
             assert 'id="hand_in_lead"' in await page.text()
@@ -66,9 +66,9 @@ async def test_a_job_says_that_its_instance_was_stopped(conn: asyncpg.Connection
             assert reply.status == 202
 
         async def waits() -> bool:
-            return bool(await conn.fetchval("select exists (select from pg_locks where not granted)"))
+            return bool(await conn.fetchval(BLOCKED))
 
-        await until(waits, "the audit is under way", 20)
+        await until(waits, "the audit is under way")
         assert await daemon.stop() == 0
     [(state, error)] = await conn.fetch("select state, error from job")
     assert (state, "was stopped" in (error or "")) == ("failed", True)

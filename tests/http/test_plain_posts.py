@@ -69,7 +69,7 @@ class Wire:
 
     async def answer(self) -> Answer:
         """The next one."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
             first, *lines = head.rstrip("\r\n").split("\r\n")
             headers = dict(line.split(": ", 1) for line in lines)
@@ -78,7 +78,7 @@ class Wire:
 
     async def ended(self) -> bytes:
         """What still came until the other side closed."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await self.reader.read()
 
 
@@ -218,7 +218,7 @@ async def test_a_post_whose_rest_is_late_is_waited_for_by_aiohttp(
     whole = request(api.token, lead(1))
     async with wire(api) as client:
         client.writer.write(whole[:-5])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await handed_over.wait()
         client.writer.write(whole[-5:])
         assert (await client.answer()).status == 202
@@ -272,7 +272,7 @@ async def test_what_is_under_way_is_answered_at_the_stop_and_the_connection_ends
             async def known() -> bool:
                 return singles.body_under_way(tenant.tenant_id, "k") is not None
 
-            await until(known, "the request is being worked on", 5)
+            await until(known, "the request is being worked on")
             stopping = asyncio.create_task(running.aclose())
             assert await idle.ended() == b""
             await other.execute("rollback")

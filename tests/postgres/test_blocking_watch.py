@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -68,7 +69,7 @@ async def test_a_router_that_froze_with_the_lane_loses_it(
             transport = frozen._transport  # type: ignore[attr-defined]
             transport.pause_reading()
             claim = asyncio.create_task(frozen.fetch("select repeat('x', 1000) from generate_series(1, 100000)"))
-        async with watching(connections, LockSettings(**QUICK)), asyncio.timeout(10):
+        async with watching(connections, LockSettings(**QUICK)), asyncio.timeout(60):
             await gone(conn, pid)
         assert await conn.fetchval("select tenant_id from lane for update nowait")
         if claim is not None:
@@ -88,7 +89,7 @@ async def test_an_intake_that_died_in_the_middle_of_a_statement_gives_its_custom
         transport = frozen._transport  # type: ignore[attr-defined]
         transport.pause_reading()
         asking = asyncio.create_task(frozen.fetch("select repeat('x', 1000) from generate_series(1, 100000)"))
-        async with watching(connections, LockSettings(**QUICK)), asyncio.timeout(10):
+        async with watching(connections, LockSettings(**QUICK)), asyncio.timeout(60):
             await gone(conn, frozen.get_server_pid())
         assert await conn.fetch("select key from customer_key for update nowait")
         asking.cancel()
@@ -120,12 +121,25 @@ async def test_a_router_at_work_and_the_sessions_of_others_are_left_alone(
         await router.execute("begin")
         await router.execute("select 1 from lane for update")
         with open_exposition("test", "1", 10) as exposition:
+            # At work until it is told to end: between two statements it would be a router that is stuck.
+            work = asyncio.create_task(router.execute("select pg_sleep(600)"))
+            since = "select clock_timestamp() - query_start from pg_stat_activity where pid = $1 and state = 'active'"
+
+            async def seen() -> bool:
+                """It worked for longer than a stuck one may have the lane, and the watch saw who else blocks."""
+                at_work = await conn.fetchval(since, router.get_server_pid())
+                shows = 'lead_router_locks_blockers{kind="row_locks"} 1.0' in exposition.text().decode()
+                return at_work is not None and at_work > timedelta(seconds=2.5) and shows
+
             async with watching(connections, LockSettings(**QUICK), exposition.instruments):
-                await router.execute("select pg_sleep(2.5)")
+                await until(seen, "the watch shows who blocks")
                 shown = exposition.text().decode()
-            await router.execute("commit")
+            assert not work.done()
+            await conn.execute("select pg_cancel_backend($1)", router.get_server_pid())
+            with pytest.raises(asyncpg.QueryCanceledError):
+                await work
+            await router.execute("rollback")
             assert await other.fetchval("select 1") == 1
-    assert 'lead_router_locks_blockers{kind="row_locks"} 1.0' in shown
     assert 'lead_router_locks_sessions_ended_total{deed="terminate",whose="own"} 0.0' in shown
     assert await changes(conn) == []
 
@@ -141,7 +155,7 @@ async def test_who_blocks_for_longer_than_configured_is_cancelled_or_ended(
         await nightly.execute("begin")
         await nightly.execute("select 1 from lead_pool for update")
         settings = LockSettings(look_every_s=0.1, cancel_foreign_after_s=1.0, terminate_foreign_after_s=3.0)
-        async with watching(connections, settings), asyncio.timeout(20):
+        async with watching(connections, settings), asyncio.timeout(60):
             with pytest.raises(asyncpg.QueryCanceledError):
                 await report.execute("select pg_sleep(60)")
             await report.execute("rollback")

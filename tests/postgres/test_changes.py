@@ -1,18 +1,21 @@
 """What was changed before the trouble began is on record: by whom, from what to what, and never with a secret."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
 
 from loadtest.daemon import serving
+from loadtest.faults.server import FaultServer, reachable_folder
 from ops.cli.changes import changes
 from router.store.change_log import read_changes
 from router.store.changes import Change, record_change
+from router.store.migrate import migrate
 from router.store.pauses import pause
 from router.store.tenants import tenant_named
 from tests.command_line import CommandLine
-from tests.support import until
+from tests.support import connected, until
 from tests.world import CATCH_ALL, make_tenant, reps_csv, simple_reps
 
 FAR = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
@@ -64,14 +67,24 @@ async def test_a_secret_that_somebody_wrote_is_not_shown(conn: asyncpg.Connectio
     assert "s3cret" not in repr(told)
 
 
-@pytest.mark.direct
+@pytest.fixture
+async def own_url() -> AsyncIterator[str]:
+    """A server of the test's own: who wants more than a server has makes all others on it do with less."""
+    with reachable_folder("lead-router-own-") as folder:
+        server = FaultServer(folder, {"max_connections": "30"})
+        await server.start()
+        await migrate(server.url())
+        yield server.url()
+        await server.crash()
+
+
 async def test_settings_of_the_server_and_of_roles_that_somebody_changes_are_on_record_within_a_minute(
-    conn: asyncpg.Connection, database_url: str
+    own_url: str,
 ) -> None:
-    await make_tenant(conn, simple_reps(1))
-    database = await conn.fetchval("select current_database()")
     # Who wants more connections than the server has compares with it every few seconds, not twice a minute.
-    async with serving(database_url, "serve", connections_maximum=1000) as daemon:
+    async with connected(own_url) as conn, serving(own_url, "serve", connections_maximum=100) as daemon:
+        await make_tenant(conn, simple_reps(1))
+        database = await conn.fetchval("select current_database()")
         await daemon.said("listening")
 
         async def told(*words: str) -> bool:

@@ -138,7 +138,7 @@ async def test_locked_rows_are_passed_over_and_come_later(
         held = await foreign.fetch("select lead_id from closed order by closed_at limit 7 for update")
         merged = await foreign.fetchval("select into_lead_id from merged")
         await foreign.execute("select from lead where lead_id in (select lead_id from merged) for update")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             removed = await clean(connections, conn)
         waiting = {row[0] for row in held} | {merged}
         assert {row[0] for row in await conn.fetch("select lead_id from closed")} == waiting

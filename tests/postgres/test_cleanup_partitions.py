@@ -80,10 +80,10 @@ async def test_a_partition_that_somebody_has_locked_hangs_nothing_and_goes_later
         transaction = foreign.transaction()
         await transaction.start()
         await foreign.execute("select from flight limit 1")  # holds the table and all its partitions
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             found = await a_cleaner(connections).partitions()
         assert found is not None and "locked" in found.note and found.removed["flight"] == 0
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await settle(a_drain(connections), tenant.tenant_id)
         assert await conn.fetchval("select to_regclass($1)::text", name) == name
         await sane(conn)

@@ -100,7 +100,7 @@ async def test_no_lead_is_passed_over_for_long_whatever_came_between(
             await tenant.accept([LeadIn("web", "urgent", priority=5)])
             await tenant.accept([lead(11)])
             await conn.execute("update lead_pool set queued_at = queued_at - interval '1 hour' where xmax = 0")
-        await until(lambda: assigned(8), "all have reps", 6.0)
+        await until(lambda: assigned(8), "all have reps")
 
 
 async def test_claims_do_not_read_what_was_taken_since_the_snapshot(

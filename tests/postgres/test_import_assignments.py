@@ -28,7 +28,17 @@ from router.store.connections.connections import Connections
 from router.store.tenants import tenant_named
 from tests.command_line import CommandLine
 from tests.support import connected, until
-from tests.world import CATCH_ALL, Tenancy, a_drain, lead, make_tenant, reps_csv, settle, simple_reps
+from tests.world import (
+    CATCH_ALL,
+    Tenancy,
+    a_drain,
+    lead,
+    make_tenant,
+    reps_csv,
+    settle,
+    simple_reps,
+    zone_away_from_midnight,
+)
 
 NOW = datetime.now(UTC)
 LONG_AGO = (NOW - timedelta(days=20)).isoformat()
@@ -55,7 +65,7 @@ async def loads(tenant: Tenancy) -> dict[str, tuple[int, int]]:
 async def test_open_leads_of_the_crm_count_as_open_and_those_of_today_as_todays(
     conn: asyncpg.Connection, database_url: str, tmp_path: Path
 ) -> None:
-    tenant = await make_tenant(conn, simple_reps(2))
+    tenant = await make_tenant(conn, simple_reps(2), zone=await zone_away_from_midnight(conn))
     today = datetime.now(UTC).isoformat()
     file = a_file(tmp_path, row(1, "r001"), row(2, "r001", today), row(3, "r002", LONG_AGO, f"won,{today},fine"))
     command = CommandLine(import_assignments, database_url)
@@ -76,7 +86,8 @@ async def test_open_leads_of_the_crm_count_as_open_and_those_of_today_as_todays(
 async def test_caps_hold_for_what_comes_after_and_the_audit_blames_nobody_for_what_the_crm_did(
     conn: asyncpg.Connection, connections: Connections, database_url: str, tmp_path: Path
 ) -> None:
-    tenant = await make_tenant(conn, reps_csv(["r001,Ann,yes,UTC,all,2,1", "r002,Bo,yes,UTC,all,4,50"]))
+    reps = reps_csv(["r001,Ann,yes,UTC,all,2,1", "r002,Bo,yes,UTC,all,4,50"])
+    tenant = await make_tenant(conn, reps, zone=await zone_away_from_midnight(conn))
     today = datetime.now(UTC).isoformat()
     rows = [row(n, "r001", today) for n in range(5)]
     await CommandLine(import_assignments, database_url).json(a_file(tmp_path, *rows), "--tenant", "acme")
@@ -90,7 +101,7 @@ async def test_caps_hold_for_what_comes_after_and_the_audit_blames_nobody_for_wh
 async def test_a_replay_counts_open_and_todays_leads_of_the_crm_as_the_router_did(
     conn: asyncpg.Connection, connections: Connections, database_url: str, tmp_path: Path
 ) -> None:
-    tenant = await make_tenant(conn, simple_reps(2))
+    tenant = await make_tenant(conn, simple_reps(2), zone=await zone_away_from_midnight(conn))
     await tenant.accept([lead(100, product="x")])
     await settle(a_drain(connections), tenant.tenant_id)
     today = datetime.now(UTC).isoformat()

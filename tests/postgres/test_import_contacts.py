@@ -109,7 +109,7 @@ async def test_an_id_or_a_contact_of_many_different_people_is_noticed_before_it_
     found = await customers(conn)
     assert len(set(found[:12])) == 12
     assert set(found[12:]) == {None}
-    _, again, _ = await cli.run("customers", "check", str(tmp_path / "leads.csv"), "--tenant", "acme", "--json")
+    again = await cli.said("customers", "check", str(tmp_path / "leads.csv"), "--tenant", "acme", "--json")
     assert json.loads(again)["shared"] == []
 
 
@@ -130,10 +130,10 @@ async def test_two_customers_with_contacts_in_one_lead_are_named_with_the_comman
     both = [row(3, phone="13800138001", email="ann@co.example")]
     checked = await imported(cli, tmp_path, both, "--check")
     words = ["--tenant", "acme", "--json", *written(tmp_path, both)]
-    _, looked, _ = await cli.run("customers", "check", str(tmp_path / "leads.csv"), *words)
+    looked = await cli.said("customers", "check", str(tmp_path / "leads.csv"), *words)
     assert json.loads(looked)["overlaps"] == checked["overlaps"]
     words = written(tmp_path, both)
-    _, out, _ = await cli.run("leads", "import", str(tmp_path / "leads.csv"), "--tenant", "acme", *words)
+    out = await cli.said("leads", "import", str(tmp_path / "leads.csv"), "--tenant", "acme", *words)
     command = f"lead-router customers merge {first} {second} --tenant acme"
     assert f"line 2, 3: belongs to customer {first}, and its email to customer {second}: {command}" in out
     [found] = checked["overlaps"]

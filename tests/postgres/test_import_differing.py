@@ -63,7 +63,7 @@ async def test_an_edited_row_is_counted_and_named_and_the_stored_lead_stays(
         ]
         assert (await conn.fetch(CONTENT, acme), await everything(conn)) == before
     for check in (["--check"], []):
-        _, out, _ = await cli.run("leads", "import", str(file), "--tenant", "acme", *check)
+        out = await cli.said("leads", "import", str(file), "--tenant", "acme", *check)
         assert "2 existing leads differ from this file; the stored version was kept:\n" in out
         assert "  line 18, L16: phone\n  line 19, L17: name, region\n" in out
         assert "edits are ignored; a different person needs a different external_id" in out
@@ -120,7 +120,7 @@ async def test_many_differences_are_all_counted_and_only_the_first_are_named(
     file = write_csv(tmp_path / "b.csv", [row(n, name="Bo") for n in range(150)], HEADER)
     code, said, errors = await cli.load(file)
     assert (code, said["differing"], len(said["differences"])) == (0, 150, 100), errors
-    _, out, _ = await cli.run("leads", "import", str(file), "--tenant", "acme")
+    out = await cli.said("leads", "import", str(file), "--tenant", "acme")
     assert out.count(": name\n") == 10
     assert "  … and 140 more; --json has the first 100\n" in out
 

@@ -53,6 +53,12 @@ class Cli:
         assert done.exception is None or isinstance(done.exception, SystemExit), (arguments, done.exception)
         return done.exit_code, done.stdout, done.stderr
 
+    async def said(self, *arguments: str, code: int = 0) -> str:
+        """What it prints to stdout; where it ends with another code, the test ends with all that was said."""
+        ended, out, errors = await self.run(*arguments)
+        assert ended == code, (arguments, ended, out, errors)
+        return out
+
     async def start(self, *arguments: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", "from ops.cli import main; main()", *arguments),

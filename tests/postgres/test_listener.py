@@ -41,12 +41,12 @@ async def test_readiness_follows_the_database(database_url: str, admin_url: str)
                 await admin.execute(f'alter database "{name}" allow_connections false')
                 await admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", name)
                 # An answer holds for a second.
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     while (answer := await readiness(listener.port))[0] == 200:
                         pass
                 assert (answer[0], list(answer[1])) == (503, ["database"])
                 await admin.execute(f'alter database "{name}" allow_connections true')
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     while (await readiness(listener.port))[0] != 200:
                         pass
                 supervisor.stop()

@@ -143,9 +143,14 @@ async def test_at_the_deadline_the_command_and_its_children_are_ended(tmp_path: 
     async def keep() -> bool:
         return True
 
-    outcome = await run_command(("sh", "-c", script_), {}, 1.0, keep, grace_s=0.5)
-    assert (outcome.end, outcome.code) == (End.DEADLINE, 124)
-    child = int((tmp_path / "child").read_text())
+    noted = tmp_path / "child"
+    for seconds in (1.0, 5.0, 25.0):
+        outcome = await run_command(("sh", "-c", script_), {}, seconds, keep, grace_s=0.5)
+        assert (outcome.end, outcome.code) == (End.DEADLINE, 124)
+        # A busy machine may have needed all of its time until there is a child.
+        if noted.exists() and noted.read_text():
+            break
+    child = int(noted.read_text())
 
     async def gone() -> bool:
         return ended(child)

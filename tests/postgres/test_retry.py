@@ -152,7 +152,7 @@ async def test_a_locked_lead_is_passed_over_and_counted(
     await parked(tenant, Reason.INTERNAL_ERROR, 0, 5)
     async with connected(database_url) as holder, holder.transaction():
         await holder.execute("select from parked order by lead_id limit 2 for update")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             _, done = await retried(conn)
         assert (done.sent_back, done.locked) == (3, 2)
     assert (await retried(conn))[1].sent_back == 2
@@ -167,7 +167,7 @@ async def test_a_locked_waiting_lead_is_passed_over_and_counted(
     await settle(a_drain(connections), tenant.tenant_id)
     async with connected(database_url) as holder, holder.transaction():
         await holder.execute("select from lead_pool order by lead_id limit 1 for update")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             _, done = await retried(conn)
     assert (done.looked_at_again, done.locked) == (2, 1)
 

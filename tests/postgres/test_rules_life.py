@@ -3,7 +3,6 @@
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -239,10 +238,8 @@ async def test_a_running_router_takes_new_rules_and_a_rollback_at_once(
         async def given() -> bool:
             return (await tenant.counts()).get(rep, 0) == count
 
-        begin = monotonic()
         await change()
         await until(given, f"{rep} has {count} leads")
-        assert monotonic() - begin < 5
 
     async with serving(database_url) as router:
         await router.said("listening")

@@ -165,8 +165,8 @@ async def nobody_is_left(stage: Stage, before: set["asyncio.Task[object]"]) -> N
     async def no_lending() -> bool:
         return not stage.connections.lent
 
-    await until(no_lending, "all connections are given back", 10)
-    await until(no_task, "no task is left", 10)
+    await until(no_lending, "all connections are given back")
+    await until(no_task, "no task is left")
 
 
 @pytest.mark.direct
@@ -188,7 +188,7 @@ async def test_whenever_the_stop_comes_and_whatever_fails_all_services_end_and_n
             await asyncio.sleep(chance.random() * 0.01)
         if chance.random() < 0.3:
             runs[0].cancel()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             outcomes = await asyncio.gather(*runs, return_exceptions=True)
         assert {type(one) for one in outcomes} <= {type(None), asyncio.CancelledError}
         assert deaths == {}
@@ -222,7 +222,7 @@ async def test_every_service_can_be_stopped_cancelled_and_started_again_at_any_m
             else:
                 stop.set()
                 stop.set()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 (outcome,) = await asyncio.gather(run, return_exceptions=True)
                 await disturbing
             assert outcome is None or isinstance(outcome, asyncio.CancelledError)

@@ -357,7 +357,7 @@ async def test_status_names_who_holds_the_lane_and_does_not_wait_for_it(
         await holder.execute("set local application_name = 'nightly cleanup'")
         await holder.execute("select from lane for update")
         await holder.execute("select from lead_pool for update")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             (found,) = (await status(conn)).tenants
         assert found.lane.holder is not None
         assert found.lane.holder.application == "nightly cleanup"

@@ -86,7 +86,7 @@ async def test_while_it_is_read_others_are_answered_and_the_session_is_not_taken
 ) -> None:
     monkeypatch.setattr(apart, "_SIGN_OF_LIFE_S", 0.05)
     monkeypatch.setattr("router.runtime.connections_watch._LONG_S", 0.0)
-    monkeypatch.setitem(ConnectionsService.__init__.__globals__["_SILENT_S"], Part.DRAIN, 2.0)
+    monkeypatch.setitem(ConnectionsService.__init__.__globals__["_SILENT_S"], Part.DRAIN, 5.0)
 
     async def record(_conn: Connection, _seen: ServerSettings) -> None:
         pass
@@ -107,15 +107,19 @@ async def test_while_it_is_read_others_are_answered_and_the_session_is_not_taken
     await until(begun, "it is being read")
     [session] = connections.lent
     pid = session.get_server_pid()
-    silent = "select clock_timestamp() - state_change < interval '1 s' from pg_stat_activity where pid = $1"
-    end = monotonic() + 4.0
+    fresh = "select clock_timestamp() - state_change < interval '1 s' from pg_stat_activity where pid = $1"
+    end = monotonic() + 8.0
     while monotonic() < end:
         # Tests beside this one may have so much of the server that the reader's connection is all that may be had here.
         with suppress(NoConnection):
             await watch._look()
         assert not session.is_closed()
         await asyncio.sleep(0.2)
-    assert await acme.conn.fetchval(silent, pid)
+
+    async def gives_a_sign() -> bool:
+        return bool(await acme.conn.fetchval(fresh, pid))
+
+    await until(gives_a_sign, "it gives signs of life to the end")
     slow.may_end.set()
     assert await reading == [MANY_RULES * 2, pid]
 
@@ -237,7 +241,7 @@ async def test_who_checks_a_long_draft_is_answered_however_long_it_takes(
     """Its lists are read before, and the roster afterwards; in line it keeps no connection from others."""
     monkeypatch.setattr(apart, "_SIGN_OF_LIFE_S", 0.05)
     monkeypatch.setattr("router.runtime.connections_watch._LONG_S", 0.0)
-    monkeypatch.setitem(ConnectionsService.__init__.__globals__["_SILENT_S"], Part.CONSOLE, 2.0)
+    monkeypatch.setitem(ConnectionsService.__init__.__globals__["_SILENT_S"], Part.CONSOLE, 5.0)
 
     async def record(_conn: Connection, _seen: ServerSettings) -> None:
         pass
@@ -259,7 +263,7 @@ async def test_who_checks_a_long_draft_is_answered_however_long_it_takes(
 
             await until(in_line, "it stands in line")
             assert [lending for lending in connections.lent.values() if lending.part is Part.CONSOLE] == []
-            end = monotonic() + 4.0
+            end = monotonic() + 8.0
             while monotonic() < end:
                 await watch._look()
                 await asyncio.sleep(0.2)

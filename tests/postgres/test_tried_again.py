@@ -29,7 +29,8 @@ from router.store.tenants import tenant_named
 from tests.support import connected, until
 from tests.world import CATCH_ALL, Tenancy, a_drain, lead, make_tenant, reps_csv, settle, simple_reps
 
-SOON = timedelta(seconds=2)
+# What no poll looks at again is looked at when the lead's rule or shift says, in half an hour at the earliest.
+SOON = timedelta(seconds=30)
 STEP = timedelta.resolution
 MONDAY = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ROSTER = reps_csv(["r1,R1,yes,UTC,all,10,10", "r2,R2,yes,UTC,other,10,10"])
@@ -130,7 +131,7 @@ async def assigned_at(tenant: Tenancy, external_id: str) -> datetime | None:
 
 
 async def soon(tenant: Tenancy, external_id: str, since: datetime) -> None:
-    """The lead gets a rep, within 2 s of a moment by the database's clock."""
+    """The lead gets a rep at one of the next polls, by the database's clock."""
 
     async def given() -> bool:
         return await assigned_at(tenant, external_id) is not None
@@ -142,7 +143,7 @@ async def soon(tenant: Tenancy, external_id: str, since: datetime) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_a_change_of_cause_brings_the_leads_back_within_two_seconds(
+async def test_a_change_of_cause_brings_the_leads_back_soon(
     conn: asyncpg.Connection, connections: Connections, name: str
 ) -> None:
     case, drain = CASES[name], a_drain(connections)
@@ -168,14 +169,14 @@ async def test_a_lead_whose_owner_left_and_whom_no_rule_takes_waits_in_peace(
     await tenant.accept([lead(1, region="nowhere", declared_customer="c", product="p")])
     await settle(drain, tenant.tenant_id)
     await changed(active=False)(tenant)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert (await settle(drain, tenant.tenant_id)).refused.total() == 1
     assert not (await drain.drain_tenant(tenant.tenant_id)).more
     await changed(active=True, available=True)(tenant)
     assert (await settle(drain, tenant.tenant_id)).assigned == 1
 
 
-async def test_a_parked_lead_that_is_sent_back_is_tried_within_two_seconds(
+async def test_a_parked_lead_that_is_sent_back_is_tried_soon(
     conn: asyncpg.Connection, connections: Connections
 ) -> None:
     tenant = await make_tenant(conn, ROSTER, RULES)
@@ -187,7 +188,7 @@ async def test_a_parked_lead_that_is_sent_back_is_tried_within_two_seconds(
         await soon(tenant, "e1", await conn.fetchval("select clock_timestamp()"))
 
 
-async def test_the_first_rules_of_a_tenant_take_its_leads_within_two_seconds(
+async def test_the_first_rules_of_a_tenant_take_its_leads_soon(
     conn: asyncpg.Connection, connections: Connections
 ) -> None:
     tenant = Tenancy(conn, (await tenants.add(conn, "acme", "UTC")).tenant_id)
@@ -199,7 +200,7 @@ async def test_the_first_rules_of_a_tenant_take_its_leads_within_two_seconds(
         await soon(tenant, "e1", await conn.fetchval("select clock_timestamp()"))
 
 
-async def test_a_lane_whose_table_was_locked_goes_on_within_two_seconds(
+async def test_a_lane_whose_table_was_locked_goes_on_soon(
     conn: asyncpg.Connection, connections: Connections, database_url: str
 ) -> None:
     tenant = await make_tenant(conn, ROSTER, RULES)

@@ -44,6 +44,14 @@ def test_a_file_with_one_word_is_never_stored_as_another_text(encoding: str, wor
         assert found is None or data.decode(found) == around.format(word), found
 
 
+@pytest.mark.parametrize("encoding", sorted(WORDS))
+def test_neither_is_one_with_two(encoding: str) -> None:
+    for one, other in product(WORDS[encoding].split(), repeat=2):
+        text = f"0;{one};x\n1;{other};x\n"
+        found = guess(text.encode(encoding)).encoding
+        assert found is None or text.encode(encoding).decode(found) == text, (text, found)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(WORDS)), st.data())
 def test_neither_is_one_with_a_few(encoding: str, data: st.DataObject) -> None:

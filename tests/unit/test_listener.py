@@ -107,7 +107,7 @@ async def test_a_service_that_waits_for_something_outside_is_degraded_and_no_rea
         assert "no sign of life" in body["degraded"]["service drain"]
         assert body["codes"] == {"service drain": "service_failing"}
         silent.stop.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while health.services["drain"].due_at is not None:
                 await asyncio.sleep(0)
         assert (await get_json(f"{url}/readyz"))[1]["degraded"] == {}
@@ -194,7 +194,7 @@ async def test_clients_that_never_finish_a_request_keep_no_probe_and_no_descript
         for _ in range(3):
             assert (await get_json(f"{url}/readyz"))[0] == 200
         # The oldest made room; a client whose connection was ended reads its end.
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             for reader, _ in opened[:31]:
                 with suppress(ConnectionError):
                     assert await reader.read() == b""
@@ -205,7 +205,7 @@ async def test_clients_that_never_finish_a_request_keep_no_probe_and_no_descript
 async def test_a_client_that_is_slow_to_ask_is_ended_after_its_time() -> None:
     async with listening({}, request_s=0.2) as (url, _, _):
         ((reader, writer),) = await open_without_asking(url, 1)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             with suppress(ConnectionError):
                 assert await reader.read() == b""
         writer.close()

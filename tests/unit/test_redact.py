@@ -1,7 +1,7 @@
 """Nothing leaves in an archive that must not leave, and what a diagnosis needs stays."""
 
 import json
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -221,6 +221,6 @@ def test_what_a_log_says_of_the_service_stays(line: str) -> None:
     "piece", ["a", "1", "1 ", "token", "a=b ", '"a":"', "a.", "%20", "/a", "\\", "?a=b&", "x-", "a@", '{"a":']
 )
 def test_a_long_line_of_anything_is_masked_in_time(piece: str) -> None:
-    begin = perf_counter()
+    begin = process_time()
     Redactor().log_line("://" + piece * (50_000 // len(piece)))
-    assert perf_counter() - begin < 5
+    assert process_time() - begin < 5
