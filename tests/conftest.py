@@ -5,6 +5,7 @@ with Citus it is made and distributed for each test (tests/citus_server.py).
 """
 
 import asyncio
+import functools
 import gc
 import os
 import shutil
@@ -25,6 +26,7 @@ from ops.embedded.embedded import open_embedded, stopped
 from ops.embedded.urls import Urls
 from router.store.connections.connect import Session
 from router.store.connections.connections import Connections, open_connections
+from router.store.connections.known_types import about_types
 from router.telemetry import logs
 from tests.citus_server import ONE_SERVER, distributed, has_citus
 from tests.memory_files import keep_files_in_memory
@@ -139,6 +141,22 @@ def only_the_product_goes_through_the_pooler(request: pytest.FixtureRequest) -> 
     with pytest.MonkeyPatch.context() as patch:
         if folder:
             patch.setattr(asyncpg, "connect", direct)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tests_ask_for_types_once() -> Iterator[None]:
+    """What tests connect themselves remembers PostgreSQL's own types as the product's sessions do: each test has new
+    connections, and a fifth of the server's time was for answering this.
+    """
+    ask: Any = vars(asyncpg.Connection)["_introspect_types"]
+
+    @functools.wraps(ask)
+    async def asked(self: asyncpg.Connection, typeoids: Any, timeout_s: float | None) -> Any:
+        return await about_types(functools.partial(ask, self), typeoids, timeout_s)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncpg.Connection, "_introspect_types", asked)
         yield
 
 

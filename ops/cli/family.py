@@ -17,8 +17,11 @@ class Later(click.Command):
 
     def read(self) -> click.Command:
         """The command itself."""
+        from router.runtime.garbage import modules_are_read  # noqa: PLC0415 - for `--help` nothing is read
+
         module, _, name = self._place.partition(":")
-        command = getattr(import_module(f"ops.cli.{module}"), name or module)
+        with modules_are_read():
+            command = getattr(import_module(f"ops.cli.{module}"), name or module)
         assert isinstance(command, click.Command)
         return command
 

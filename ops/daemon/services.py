@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property, partial
 from random import Random
+from typing import TYPE_CHECKING
 
 from ops.api.docs_page import STYLE, docs_page
 from ops.api.means import Means
-from ops.api.operations import API_VERSION, api_operations
 from ops.api.running import Jobs
 from ops.blocking.blocking_watch import BlockingWatchService
 from ops.cleanup.service import CleanupService
-from ops.console.service import ConsoleService, ConsoleTokenUsesService
 from ops.daemon.first_token import FirstTokenService
 from ops.doctor.findings_service import FindingsService
 from ops.doctor.mute_watch import MutesService
@@ -74,6 +73,9 @@ from router.telemetry.exposition import Exposition
 from router.telemetry.log_format import configure_logs
 from router.telemetry.logs import get_logger
 from router.telemetry.masking import mask_passwords
+
+if TYPE_CHECKING:
+    from ops.console.service import ConsoleService
 
 log = get_logger(__name__)
 
@@ -148,6 +150,8 @@ class Services:
             at_once.append(AfterFirstLook(gate, api))
             behind += self._around(api)
         if Role.CONSOLE in self.roles:
+            from ops.console.service import ConsoleTokenUsesService  # noqa: PLC0415 - as in _console
+
             console = self._console()
             at_once.append(AfterFirstLook(gate, console))
             behind.append(ConsoleTokenUsesService(console.access, self.connections))
@@ -186,6 +190,8 @@ class Services:
         return Listener(self.settings.listen, self.health, checks, self.exposition, max_connections=places)
 
     def _api(self, checks: dict[str, Check], gate: DatabaseGate, known: KnownBefore) -> ApiService:
+        from ops.api.operations import api_operations  # noqa: PLC0415 - who only routes need not read them all
+
         settings = self.settings.api
         probes = Probes(self.health, checks, self.settings.listen)
         places = reserve_descriptors(self.settings.connections.maximum, settings.clients)
@@ -207,7 +213,10 @@ class Services:
     def _means(self) -> Means:
         return Means(self.urls.redis, BatchRequest(ready=self.settings.drain.batch_leads), self.settings.webhooks)
 
-    def _console(self) -> ConsoleService:
+    def _console(self) -> "ConsoleService":
+        from ops.api.operations import api_operations  # noqa: PLC0415 - as above
+        from ops.console.service import ConsoleService  # noqa: PLC0415 - nor its pages
+
         settings = self.settings.console
         return ConsoleService(
             settings,
@@ -330,6 +339,8 @@ class Services:
 
 def made_docs_page() -> str:
     """The description of all operations, for people."""
+    from ops.api.operations import API_VERSION, api_operations  # noqa: PLC0415 - as in Services
+
     return docs_page(openapi(api_operations(), API_VERSION))
 
 

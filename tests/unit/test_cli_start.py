@@ -1,5 +1,6 @@
 """What starting a command costs: short help must not read the commands."""
 
+import gc
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 from ops.cli import main
 from ops.cli.commands import SECTIONS
 from ops.cli.family import Family, Later
+from router.runtime.garbage import modules_are_read
 
 HEAVY = {
     "numpy",
@@ -60,6 +62,31 @@ def test_help_comes_at_once(words: tuple[str, ...]) -> None:
     assert {name for name in read if name.startswith(("router", "ops"))} == {
         *("ops", "ops.cli", "ops.cli.commands", "ops.cli.family")
     }
+
+
+def test_a_router_does_not_read_what_only_the_api_and_the_console_need() -> None:
+    read = read_by("serve", "--help")
+    assert "ops.daemon.services" in read
+    assert not {"ops.api.operations", "ops.console.service", "jinja2"} & read
+
+
+def test_no_garbage_is_looked_for_while_a_command_is_read_but_afterwards() -> None:
+    looked: list[str] = []
+
+    def look(phase: str, _info: dict[str, int]) -> None:
+        looked.append(phase)
+
+    gc.callbacks.append(look)
+    try:
+        with modules_are_read():
+            kept: list[list[int]] = [[] for _ in range(100_000)]
+            assert not looked
+        assert gc.get_freeze_count() > len(kept)
+        more: list[list[int]] = [[] for _ in range(100_000)]
+    finally:
+        gc.callbacks.remove(look)
+    assert looked
+    assert more
 
 
 def test_the_help_has_every_command_once_and_cuts_none_of_its_sentences() -> None:

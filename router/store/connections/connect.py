@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import re
 import socket
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from functools import wraps
 from time import monotonic
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from router.store.connections.addresses import Address, addresses_of
+from router.store.connections.known_types import Answer, about_types
 
 APPLICATION_NAME = "lead-router"
 LISTENER_NAME = f"{APPLICATION_NAME} wakeups"
@@ -71,6 +72,10 @@ class Session(_Base):
             return ""  # it would clean the session of somebody else
         query = super().get_reset_query()
         return query if self.label is None else f"{query}\nset application_name = '{self.label}';"
+
+    async def _introspect_types(self, typeoids: Iterable[int], timeout_s: float | None) -> Answer:
+        # The driver's own method; where a later version calls it otherwise, each connection asks again.
+        return await about_types(super()._introspect_types, typeoids, timeout_s)  # type: ignore[misc]
 
 
 def _noted(name: str) -> Any:
