@@ -53,8 +53,9 @@ Orders = Mapping[str, frozenset[str]]
 class TimeReader:
     """Reads times in the usual forms, ISO 8601 first, or in the one `form` that the mapping names.
 
-    `orders` returns what the whole column allows; it is called once, and only when a text allows two readings. Times
-    without an offset are read in `zone_name` (None = they are refused; `undeclared` ends the sentence that says so).
+    `orders` returns what the whole column allows; it is called once, and only when a text allows two readings. Where
+    there is a whole column, instants are remembered by their texts. Times without an offset are read in `zone_name`
+    (None = they are refused; `undeclared` ends the sentence that says so).
 
     Times more than a day ahead of `now` (aware), or before 1990, are refused. Where clocks go forward, a time that
     they skip is taken by the offset before the change, so 02:30 becomes 03:30; where they go back, a time that
@@ -85,6 +86,8 @@ class TimeReader:
         self._known_orders: Orders | None = None if orders else {}
         self._day_start = lru_cache(maxsize=4096)(self._uncached_day_start)
         self._known: dict[str, tuple[datetime, int]] = {}
+        # There may be thousands of readers of what comes lead by lead.
+        self._remembered = _REMEMBERED if orders else 0
 
     def read(self, text: str) -> datetime:
         """The instant in UTC. Raises UnreadableTime."""
@@ -92,7 +95,7 @@ class TimeReader:
         if known is None:
             before = self.without_offset
             known = self._read(text), self.without_offset - before
-            if len(self._known) < _REMEMBERED and len(text) <= _SHORT:
+            if len(self._known) < self._remembered and len(text) <= _SHORT:
                 self._known[text] = known
         else:
             self.without_offset += known[1]
