@@ -50,6 +50,8 @@ class ContactReader:
             bad = bad | {"customer_id"}
         if is_test_lead(values, extra):
             invalid = TEST_LEAD
-        elif self._required and invalid is None and bad.issuperset([one for one in CONTACTS if one in values]):
-            invalid = NO_CONTACT
+        elif self._required and invalid is None:
+            given = (phone is not None) + (email is not None) + (customer_id is not None)
+            if len(bad) == given:
+                invalid = NO_CONTACT
         return phone, email, bad, invalid

@@ -318,8 +318,9 @@ class LeadFile:
         columns = max(place for place, name in enumerate(self._named) if name) + 1
         unnamed = [place for place, name in enumerate(self._named) if not name]
         used: set[int] = set()
+        row_lines = self._lines.row
         for line, cells, problem in self._csv_lines():
-            if problem == _UNCLOSED:
+            if problem and problem == _UNCLOSED:
                 raise FileUnusable(
                     worded(
                         "{file}:{line}: a quote is opened in this row and never closed; fix it, or get the file again "
@@ -328,9 +329,10 @@ class LeadFile:
                         line=line,
                     )
                 )
-            if self._lines.cut_off and (problem or len(cells) < columns):
+            # Nearly all lines end so: asking each whether it is cut off would take longer than reading it.
+            if not row_lines[-1].endswith("\n") and self._lines.cut_off and (problem or len(cells) < columns):
                 self._refuse_cut_off(line)
-            if not self._wrapped and line < _LOOKED_AT:
+            if line < _LOOKED_AT and not self._wrapped:
                 self._wrapped = any(cell[:2] == '="' for cell in cells)
             if unnamed:
                 used.update(place for place in unnamed if place < len(cells) and cells[place].strip())
@@ -379,6 +381,7 @@ class LeadFile:
         kept = [place for place, name in enumerate(named) if name and name not in REJECTED]
         plain = len(kept) == len(named)
         row_lines, by_record = self._lines.row, self._text.kind is Kind.WORKBOOK
+        width, last_name = len(named), self._head[-1]
         used = None if len(columns) == len(named) else [place for place, name in enumerate(named) if name]
         for line, cells, problem in self._csv_lines():
             if problem:
@@ -387,30 +390,30 @@ class LeadFile:
             if (not cells[0] or cells[0].isspace()) and not any(map(str.strip, cells)):
                 self.blank_rows += 1
                 continue
-            if cells[-1].strip() == self._head[-1] and repeats_names(cells, self._head):
+            if cells[-1].strip() == last_name and repeats_names(cells, self._head):
                 yield Row(line, {}, cells, _NAMES_AGAIN)
                 continue
             if len(row_lines) > 1 and not by_record and each_is_a_row(row_lines, self.delimiter, len(named)):
                 yield Row(line, {}, ["".join(self._lines.row).rstrip("\r\n")], _SWALLOWED)
                 continue
-            if len(cells) != len(named):
+            if len(cells) != width:
                 fit(cells, named)
             original = cells if plain else [cells[place] for place in kept if place < len(cells)]
-            if len(cells) != len(named):
-                yield Row(line, {}, original, _other_width(len(cells), len(named)))
+            if len(cells) != width:
+                yield Row(line, {}, original, _other_width(len(cells), width))
             else:
                 values = cells if used is None else [cells[place] for place in used]
                 yield Row(line, dict(zip(columns, values, strict=True)), original)
 
     def _csv_lines(self) -> Iterator[tuple[int, list[str], str]]:
         """First line, cells, and what is wrong: then the row as it stands is the only cell. Empty lines are no rows."""
-        reader, lines = self._cells, self._lines
+        reader, lines, begin_row = self._cells, self._lines, self._lines.begin_row
         by_record = self._text.kind is Kind.WORKBOOK
         while True:
             # Each row of a sheet is one record, whatever the line breaks in its cells.
             self._records += 1
             line = self._records if by_record else reader.line_num + 1
-            lines.begin_row()
+            begin_row()
             try:
                 cells = next(reader)
             except StopIteration:

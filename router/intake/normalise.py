@@ -46,6 +46,8 @@ HOLDS_BAD_BYTES = worded("is not valid in the encoding of the file; try --encodi
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _NO_ID = worded("is empty: without it the lead cannot be distinguished from others")
 _IDS = ("external_id", "customer_id")
+_AFTER_EMAIL = ("company", "customer_id", "region", "industry", "product", "campaign", "ad_id", "landing_page")
+"""Fields of a file in the order of LeadIn."""
 _DROPPED = ""
 _ATTRIBUTES = "attributes"
 _AS_WRITTEN = (None, "name", "company", _ATTRIBUTES)
@@ -174,14 +176,7 @@ class LeadReader:
             get("name"),
             phone,
             email,
-            get("company"),
-            get("customer_id"),
-            get("region"),
-            get("industry"),
-            get("product"),
-            get("campaign"),
-            get("ad_id"),
-            get("landing_page"),
+            *map(get, _AFTER_EMAIL),
             self._priority(get("priority")),
             self._attributes(extra) if extra else None,
             malformed,
@@ -213,22 +208,22 @@ class LeadReader:
                 target = targets[column]
             except KeyError:
                 target = self._target(column)
-            if target == _DROPPED or raw is None:
-                continue
-            if not isinstance(raw, str):
-                if target is None or target == _ATTRIBUTES:
-                    extra[column] = raw
-                    continue
-                value = _plain_text(column, raw)
-            else:
+            if isinstance(raw, str):
                 value = raw.strip()
                 if not value.isascii() and target not in _AS_WRITTEN:
                     value = without_invisible(value).strip()
-                if not value or (empty and value in empty):
+                if not value or target == _DROPPED or (empty and value in empty):
                     continue
                 if target is None or target == _ATTRIBUTES:
                     extra[column] = value
                     continue
+            elif raw is None or target == _DROPPED:
+                continue
+            elif target is None or target == _ATTRIBUTES:
+                extra[column] = raw
+                continue
+            else:
+                value = _plain_text(column, raw)
             if target in values:
                 raise Rejected(column, worded("{field} is given twice in this row", field=target))
             values[target] = value

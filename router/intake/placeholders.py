@@ -323,7 +323,10 @@ def means_no_id(text: str) -> bool:
 
 def no_lead(text: str) -> Worded | None:
     """What the line is that has this as its id: one of totals, or of names; None = it may be a lead."""
-    return _NO_LEADS.get(fold(text).rstrip(" :：*")) if len(text) <= _LONGEST_TOTAL else None
+    # None of them ends in a digit, as most ids do.
+    if text[-1:] in _DIGITS or len(text) > _LONGEST_TOTAL:
+        return None
+    return _NO_LEADS.get(fold(text).rstrip(" :：*"))
 
 
 def is_rounded_id(text: str) -> bool:

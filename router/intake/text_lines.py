@@ -1,7 +1,7 @@
 """The lines of a text file, in constant memory whatever the file holds."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -34,14 +34,10 @@ class TextLines:
         self._text = io.TextIOWrapper(file, encoding, errors=errors, newline="")
         self.number = 0
         self.row: list[str] = []
-        self._size = 0
+        self.begin_row: Callable[[], None] = self.row.clear
 
     def close(self) -> None:
         self._text.close()
-
-    def begin_row(self) -> None:
-        self.row.clear()
-        self._size = 0
 
     @property
     def cut_off(self) -> bool:
@@ -49,26 +45,18 @@ class TextLines:
         return bool(self.row) and not self.row[-1].endswith(("\n", "\r"))
 
     def __iter__(self) -> Iterator[str]:
-        readline = self._text.readline
+        readline, row, size = self._text.readline, self.row, 0
         while line := readline(MAX_ROW + 1):
             self.number += 1
             if self.number == 1:
                 line = line.removeprefix(_MARK)
             if line[-1:] == _END_OF_FILE and not (line := line[:-1]):
                 return
-            self._size += len(line)
-            self.longest = max(self.longest, self._size)
-            if self._size > MAX_ROW:
-                first = self.number - len(self.row)
-                raise FileUnusable(
-                    worded(
-                        "{file}:{line}: the row that begins here has more than {limit:,} characters; is a quote not "
-                        "closed, or is this not a file of leads?",
-                        file=self._path,
-                        line=first,
-                        limit=MAX_ROW,
-                    )
-                )
+            size = size + len(line) if row else len(line)
+            if size > self.longest:
+                self.longest = size
+                if size > MAX_ROW:
+                    raise self._too_long()
             if "\0" in line:
                 raise FileUnusable(
                     worded(
@@ -77,5 +65,16 @@ class TextLines:
                         line=self.number,
                     )
                 )
-            self.row.append(line)
+            row.append(line)
             yield line
+
+    def _too_long(self) -> FileUnusable:
+        return FileUnusable(
+            worded(
+                "{file}:{line}: the row that begins here has more than {limit:,} characters; is a quote not "
+                "closed, or is this not a file of leads?",
+                file=self._path,
+                line=self.number - len(self.row),
+                limit=MAX_ROW,
+            )
+        )

@@ -30,6 +30,8 @@ _SHORT_YEAR = re.compile(r"\s*\d{1,2}([-/.])(?:\d{1,2}|[^\W\d]{3,10})\1\d{2}(?!\
 """`26.03.02` is the second of March where the year comes first."""
 _WEEK = re.compile(r"\d{4}-?W\d{2}")
 _DAY_WITH_OFFSET = re.compile(r"(\d{4}-?\d{2}-?\d{2})([+-]\d{2}:?\d{2}|Z)")
+_REMEMBERED, _SHORT = 8_192, 40
+"""So many texts of up to so many characters are remembered with their instants: many leads come on one day."""
 _UNTIL = 16
 """Where `2026-03-02 09:30` ends, of which `2026-03-02 09:30-10:00` may say until when."""
 _WITH_END = 22
@@ -51,8 +53,9 @@ Orders = Mapping[str, frozenset[str]]
 class TimeReader:
     """Reads times in the usual forms, ISO 8601 first, or in the one `form` that the mapping names.
 
-    `orders` returns what the whole column allows; it is called once, and only when a text allows two readings. Times
-    without an offset are read in `zone_name` (None = they are refused; `undeclared` ends the sentence that says so).
+    `orders` returns what the whole column allows; it is called once, and only when a text allows two readings. Where
+    there is a whole column, instants are remembered by their texts. Times without an offset are read in `zone_name`
+    (None = they are refused; `undeclared` ends the sentence that says so).
 
     Times more than a day ahead of `now` (aware), or before 1990, are refused. Where clocks go forward, a time that
     they skip is taken by the offset before the change, so 02:30 becomes 03:30; where they go back, a time that
@@ -73,6 +76,7 @@ class TimeReader:
         self._zone_name = zone_name
         self._zone = zone(zone_name) if zone_name else None
         self._latest, self._today = now + AHEAD, latest_day(now)
+        self._long_ago = self._latest - _LONG_AGO
         self._undeclared = undeclared
         self._form = form
         self._from_1904 = from_1904
@@ -81,9 +85,23 @@ class TimeReader:
         self._orders = orders
         self._known_orders: Orders | None = None if orders else {}
         self._day_start = lru_cache(maxsize=4096)(self._uncached_day_start)
+        self._known: dict[str, tuple[datetime, int]] = {}
+        # There may be thousands of readers of what comes lead by lead.
+        self._remembered = _REMEMBERED if orders else 0
 
     def read(self, text: str) -> datetime:
         """The instant in UTC. Raises UnreadableTime."""
+        known = self._known.get(text)
+        if known is None:
+            before = self.without_offset
+            known = self._read(text), self.without_offset - before
+            if len(self._known) < self._remembered and len(text) <= _SHORT:
+                self._known[text] = known
+        else:
+            self.without_offset += known[1]
+        return known[0]
+
+    def _read(self, text: str) -> datetime:
         try:
             moment = self._instant(text)
         except UnreadableTime:
@@ -102,7 +120,7 @@ class TimeReader:
             raise UnreadableTime(_unclear_year(text)) from None
         except (ValueError, OverflowError):
             raise UnreadableTime(_not_a_time(text, self._form)) from None
-        if self._form is None and moment < self._latest - _LONG_AGO and _SHORT_YEAR.match(text) is not None:
+        if self._form is None and moment < self._long_ago and _SHORT_YEAR.match(text) is not None:
             raise UnreadableTime(_unclear_year(text))
         if not EARLIEST <= moment <= self._latest:
             raise UnreadableTime(_too_late(text) if moment > self._latest else _too_early(text))

@@ -20,13 +20,13 @@ select named.ord, near.lead_id, near.created_at, near.name, near.phone, near.ema
        near.industry, near.product, near.campaign, near.ad_id, near.landing_page
   from unnest(:sources::text[], :external_ids::text[]) with ordinality as named(source, external_id, ord)
  cross join lateral (
-       select source, external_id, lead_id, created_at, name, phone, email, company, declared_customer, region, industry, product,
-              campaign, ad_id, landing_page
+       select lead_id, created_at, name, phone, email, company, declared_customer, region, industry, product, campaign, ad_id,
+              landing_page
          from lead
         where tenant_id = :tenant_id and (source, external_id) >= (named.source, named.external_id)
+          and (source, external_id) <= (named.source, named.external_id)
         order by source, external_id
         limit 1) as near
- where near.source = named.source and near.external_id = named.external_id
 union all
 select 0, 0, null, null, null, null, null, null, null, null, null, null, null, null
  where exists (select from archived_count where tenant_id = :tenant_id);
@@ -42,11 +42,11 @@ select array(select nextval('customer_id_seq') from generate_series(1, :customer
 select named.ord, near.lead_id
   from unnest(:sources::text[], :external_ids::text[]) with ordinality as named(source, external_id, ord)
  cross join lateral (
-       select source, external_id, lead_id from archived
+       select lead_id from archived
         where tenant_id = :tenant_id and (source, external_id) >= (named.source, named.external_id)
+          and (source, external_id) <= (named.source, named.external_id)
         order by source, external_id
-        limit 1) as near
- where near.source = named.source and near.external_id = named.external_id;
+        limit 1) as near;
 
 -- name: by_identity(tenant_id, source, external_id)
 -- The number of the lead with this identity.

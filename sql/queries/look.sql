@@ -9,11 +9,11 @@ select (select source from customer_rules where tenant_id = :tenant_id order by 
        array(select named.ord
                from unnest(:sources::text[], :external_ids::text[]) with ordinality as named(source, external_id, ord)
               cross join lateral (
-                    select source, external_id from lead
+                    select from lead
                      where tenant_id = :tenant_id and (source, external_id) >= (named.source, named.external_id)
+                       and (source, external_id) <= (named.source, named.external_id)
                      order by source, external_id
-                     limit 1) as near
-              where near.source = named.source and near.external_id = named.external_id) as stored,
+                     limit 1) as near) as stored,
        array(select row(named.ord, stored.customer_id, stored.people::text, stored.shared_as)
                from unnest(:keys::uuid[]) with ordinality as named(key, ord)
               cross join lateral (

@@ -10,7 +10,7 @@ with in_pool as (
      cross join lateral (
             select lead_id, priority, created_at, customer_id, source, region, industry, product, campaign, ad_id, landing_page
               from lead
-             where tenant_id = :tenant_id and lead.lead_id >= named.lead_id
+             where tenant_id = :tenant_id and lead.lead_id between named.lead_id and named.lead_id
              order by lead_id
              limit 1) as stored
 ), in_merged as (

@@ -71,6 +71,36 @@ def test_a_time_that_cannot_be_is_refused_with_its_reason(text: str, why: str) -
         read(text)
 
 
+TEXTS = ("2026-03-02 00:30:00", "2026-03-02", "2026-03-02T00:30:00Z", "soon", "2026-03-08 02:30", "26.03.02")
+
+
+def said(reader: TimeReader, text: str) -> tuple[str, int]:
+    """The instant, or why there is none, and how many times were read in the zone for it."""
+    before = reader.without_offset
+    try:
+        found = reader.read(text).isoformat()
+    except UnreadableTime as error:
+        found = str(error)
+    return found, reader.without_offset - before
+
+
+@given(st.lists(st.sampled_from(TEXTS)), st.sampled_from([None, "America/New_York"]))
+def test_a_time_that_came_before_in_the_file_is_read_and_counted_as_if_it_came_first(
+    texts: list[str], zone: str | None
+) -> None:
+    reader = TimeReader(zone, NOW, orders=dict)
+    assert [said(reader, text) for text in texts] == [said(TimeReader(zone, NOW), text) for text in texts]
+
+
+def test_a_file_may_have_more_different_times_than_are_remembered() -> None:
+    reader, first = TimeReader("UTC", NOW, orders=dict), datetime(2026, 1, 1, tzinfo=UTC)
+    for times in range(2):
+        for minute in range(10_000):
+            at = first + timedelta(minutes=minute)
+            assert reader.read(f"{at:%Y-%m-%d %H:%M}") == at
+        assert reader.without_offset == 10_000 * (times + 1)
+
+
 @given(st.text(max_size=30))
 def test_no_text_breaks_the_reader(text: str) -> None:
     for zone in ("Asia/Shanghai", None):
