@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeVar
 
+from router.domain.budget import Budget, OverBudget
 from router.domain.ruleset import Match, Rule, Ruleset
 from router.domain.shadowing import Shadow, shadows
 from router.domain.subsumption import nothing_left
@@ -29,6 +31,7 @@ class Lint(StrEnum):
     ZERO_CAP = "zero_cap"
     NEVER_OPEN = "never_open"
     DATES_OVER = "dates_over"
+    NOT_CHECKED = "not_checked"
     NO_CATCH_ALL = "no_catch_all"
     MINUTE_SHORT = "minute_short"
     SYNONYM = "synonym"
@@ -92,20 +95,31 @@ def _up_from(path: str) -> Iterator[str]:
 ALL_READ = Unread()
 
 
-def lint_rules(ruleset: Ruleset, unread: Unread = ALL_READ) -> list[Finding]:
+STEPS = 20_000_000
+"""Ten thousand rules of usual kinds take a tenth of them; all of them take some seconds of a processor."""
+
+
+def lint_rules(ruleset: Ruleset, unread: Unread = ALL_READ, steps: int = STEPS) -> list[Finding]:
     """What the rules alone show, in their order; settings first.
 
-    Of a ruleset that could not be read whole, only what is certain whatever is in the fields that are `unread`.
+    Of a ruleset that could not be read whole, only what is certain whatever is in the fields that are `unread`. Rules
+    are compared in at most so many `steps`; from which rule on that was not enough is said.
     """
     found = unread.keep(_settings(ruleset))
     # A rule that was read in part looks wider than it is.
     whole = [(number, rule) for number, rule in enumerate(ruleset.rules) if not unread.within(f"rules[{number}]")]
-    shadowed = dict(shadows(whole))
-    for number, rule in enumerate(ruleset.rules):
+    budget = Budget(steps)
+    rules = list(enumerate(ruleset.rules))
+    exclusions = _affordable((number, tuple(nothing_left(rule.match, budget))) for number, rule in rules)
+    shadowed = _affordable(shadows(whole, budget))
+    unchecked = [number for number, _ in (*rules[len(exclusions) :][:1], *whole[len(shadowed) :][:1])]
+    for number, rule in rules:
         path = f"rules[{number}]"
-        found += unread.keep(_rule(path, rule))
-        if number in shadowed:
-            found.append(_shadowed(path, rule, shadowed[number]))
+        found += unread.keep(_rule(path, rule, exclusions.get(number, ())))
+        if (shadow := shadowed.get(number)) is not None:
+            found.append(_shadowed(path, rule, shadow))
+        if number == min(unchecked, default=None):
+            found.append(Finding(Level.HINT, Lint.NOT_CHECKED, path, _NOT_CHECKED, rule.name))
     if unread.within("rules"):
         return found
     if not any(rule.match == Match() and rule.window is None and not rule.to_owner for rule in ruleset.rules):
@@ -131,6 +145,24 @@ LAST_MINUTE = worded("end at 23:59, so the last minute of the day is outside; 24
 _ENDS = worded("ends at 23:59, so the last minute of the day is outside; 24:00 is the end of the day")
 
 
+_NOT_CHECKED = worded(
+    "not checked from this rule on, since it takes too long: whether conditions exclude each other, and whether rules "
+    "before take all of the leads; shorter lists and fewer combinations of conditions can be checked"
+)
+T = TypeVar("T")
+
+
+def _affordable(found: Iterable[tuple[int, T]]) -> dict[int, T]:
+    """What came before the budget was used up."""
+    so_far: dict[int, T] = {}
+    try:
+        for number, one in found:
+            so_far[number] = one
+    except OverBudget:
+        pass
+    return so_far
+
+
 def _settings(ruleset: Ruleset) -> Iterator[Finding]:
     for name in ("max_open", "max_per_day"):
         if getattr(ruleset.defaults, name) == 0:
@@ -150,8 +182,9 @@ def _settings(ruleset: Ruleset) -> Iterator[Finding]:
         yield Finding(Level.HINT, Lint.MINUTE_SHORT, "calendar.working_hours", LAST_MINUTE)
 
 
-def _rule(path: str, rule: Rule) -> Iterator[Finding]:
-    for name in nothing_left(rule.match):
+def _rule(path: str, rule: Rule, exclude: Iterable[str]) -> Iterator[Finding]:
+    """`exclude` = the fields whose conditions exclude each other."""
+    for name in exclude:
         message = worded("the conditions on {field} exclude each other: no lead can match", field=name)
         yield Finding(Level.ERROR, Lint.NEVER_MATCHES, f"{path}.match.{name}", message, rule.name)
     if rule.to_owner and rule.match.known_customer is False:

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from router.domain.budget import BOUNDLESS, Budget
 from router.domain.ruleset import Match, Rule
-from router.domain.subsumption import covers
+from router.domain.subsumption import Left, covers
 from router.domain.wider_matches import WiderMatches
 
 
@@ -47,10 +48,10 @@ class _SameMatch:
         return None if first is None or first >= before else first
 
 
-def shadows(rules: Iterable[tuple[int, Rule]]) -> Iterator[tuple[int, Shadow]]:
-    """By place: the first rule before it that leaves nothing for it; else the first wider one.
+def shadows(rules: Iterable[tuple[int, Rule]], budget: Budget = BOUNDLESS) -> Iterator[tuple[int, Shadow | None]]:
+    """By place: the first rule before it that leaves nothing for it; else the first wider one; None = there is neither.
 
-    `rules` have their places, ascending.
+    `rules` have their places, ascending. Raises OverBudget: then those that did not come were not compared.
     """
     placed = dict(rules)
     by_match: dict[Match, _SameMatch] = {}
@@ -62,30 +63,33 @@ def shadows(rules: Iterable[tuple[int, Rule]]) -> Iterator[tuple[int, Shadow]]:
             same = by_match[rule.match] = _SameMatch(rule.match, place)
         same.add(place, rule)
     same_match = list(by_match.values())
-    index = WiderMatches(list(by_match))
+    index = WiderMatches(list(by_match), budget)
     for place, rule in placed.items():
-        candidates = (same_match[number] for number in index.candidates(rule.match))
-        if (found := _first(candidates, place, rule)) is not None:
-            other, ends = found
-            yield place, Shadow(placed[other], ends)
+        left: dict[str, Left] = {}
+        candidates = (same_match[number] for number in index.candidates(rule.match, left))
+        found = _first(candidates, place, rule, left, budget)
+        yield place, None if found is None else Shadow(placed[found[0]], found[1])
 
 
-def _first(candidates: Iterable[_SameMatch], place: int, rule: Rule) -> tuple[int, bool] | None:
+def _first(
+    candidates: Iterable[_SameMatch], place: int, rule: Rule, left: dict[str, Left], budget: Budget
+) -> tuple[int, bool] | None:
     """The place of the rule that ends it, else of the first wider one. Candidates come by their first places.
 
     Matches are compared only where it could change what is found: with thousands of wider rules that is seldom.
     """
     end, wider = place, place
     for same in candidates:
+        budget.spend(1)
         if same.first >= end:
             break
         ends = same.ends(rule, end)
         widens = end == place and same.gives is not None and same.gives < wider
-        if not (ends is not None or widens) or not covers(same.match, rule.match):
+        if not (ends is not None or widens) or not covers(same.match, rule.match, budget, left):
             continue
         if ends is not None:
             end = ends
-        elif widens and same.gives is not None and not covers(rule.match, same.match):
+        elif widens and same.gives is not None and not covers(rule.match, same.match, budget):
             wider = same.gives
     if end < place:
         return end, True

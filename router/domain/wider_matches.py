@@ -10,7 +10,8 @@ from itertools import islice
 from typing import Protocol
 
 from router.domain.asked import number_of
-from router.domain.conditions import FactCondition, NoneOf, OneOf, Prefix, Range
+from router.domain.budget import BOUNDLESS, Budget
+from router.domain.conditions import FactCondition, Listed, NoneOf, OneOf, Prefix, Range
 from router.domain.ruleset import Match
 from router.domain.subsumption import Left, left_of
 
@@ -19,31 +20,46 @@ _LONG_LIST = 100
 # Of a match's values so many are looked up: one that few others name leaves little to compare.
 _PROBED = 8
 _FEW = 4
+# So many numbers are copied, or looked up in sets, in a step.
+_CHEAP = 4
 
 Ids = set[int]
 
 
 class WiderMatches:
-    """Matches by number, all of them known from the beginning."""
+    """Matches by number, all of them known from the beginning. Making it and asking it raise OverBudget."""
 
-    def __init__(self, matches: Sequence[Match]) -> None:
+    def __init__(self, matches: Sequence[Match], budget: Budget = BOUNDLESS) -> None:
+        self._budget = budget
         shapes: dict[_Key, _Shape] = {}
         for number, match in enumerate(matches):
             key = _key(match)
             shape = shapes.get(key)
+            budget.spend(20 + sum(_kept(one) for one in match.facts))
             if shape is None:
-                shape = shapes[key] = _Shape(match)
+                shape = shapes[key] = _Shape(match, budget)
             shape.add(number, match)
-        self._shapes = _ShapesByField(list(shapes.values()))
+        self._shapes = _ShapesByField(list(shapes.values()), budget)
 
-    def candidates(self, narrow: Match) -> list[int]:
-        """The numbers of the matches that may cover this one, ascending."""
-        left: dict[str, Left] = {}
+    def candidates(self, narrow: Match, left: dict[str, Left] | None = None) -> list[int]:
+        """The numbers of the matches that may cover this one, ascending. `left` is filled with what it leaves of its
+        fields.
+        """
+        left = {} if left is None else left
         found: list[int] = []
         for shape in self._shapes.within(narrow):
+            self._budget.spend(4)
             found += shape.candidates(narrow, left)
+        self._budget.spend(len(found) // _CHEAP)
         found.sort()
         return found
+
+
+def _kept(condition: FactCondition) -> int:
+    """How many of its values the index has."""
+    if not isinstance(condition, Listed):
+        return 0
+    return 1 if isinstance(condition, OneOf) and len(condition.values) > _LONG_LIST else len(condition.values)
 
 
 _Key = tuple[frozenset[str], frozenset[tuple[str, type[FactCondition]]]]
@@ -57,7 +73,8 @@ def _key(match: Match) -> _Key:
 class _Shape:
     """Matches that ask the same fields by the same operators."""
 
-    def __init__(self, match: Match) -> None:
+    def __init__(self, match: Match, budget: Budget) -> None:
+        self._budget = budget
         self.fields = frozenset(condition.field for condition in match.facts)
         self.listed = frozenset(condition.field for condition in match.one_of)
         self._members: list[int] = []
@@ -81,7 +98,8 @@ class _Shape:
         found: list[tuple[int, list[Ids]]] = []
         for (field, _), index in self._indexes.items():
             if field not in left:
-                left[field] = left_of(narrow, field)
+                left[field] = left_of(narrow, field, self._budget)
+            self._budget.spend(index.steps(left[field]))
             postings = index.postings(left[field])
             if postings is not None:
                 if not postings:
@@ -92,10 +110,12 @@ class _Shape:
         # The condition that leaves the fewest is gone through, and the others are asked for each of those.
         found.sort(key=lambda one: one[0])
         (size, base), *others = found
+        self._budget.spend(size // _CHEAP)
         numbers = base[0] if len(base) == 1 else set[int]().union(*base)
         if size <= _FEW:
             return numbers
         for size, postings in others:
+            self._budget.spend(min(size, len(numbers) * len(postings)) // _CHEAP)
             numbers = _within(numbers, postings, size)
         return numbers
 
@@ -110,7 +130,8 @@ def _within(numbers: Ids, postings: list[Ids], size: int) -> Ids:
 class _ShapesByField:
     """Shapes by the field that the fewest of them have: attributes may be thousands, and a match has a few."""
 
-    def __init__(self, shapes: Sequence[_Shape]) -> None:
+    def __init__(self, shapes: Sequence[_Shape], budget: Budget) -> None:
+        self._budget = budget
         having: dict[str, int] = {}
         for shape in shapes:
             for field in shape.fields:
@@ -127,6 +148,7 @@ class _ShapesByField:
         listed = frozenset(condition.field for condition in narrow.one_of)
         known = self._known.get((fields, listed))
         if known is None:
+            self._budget.spend(sum(len(self._shapes.get(field, ())) for field in (None, *fields)))
             near = (shape for field in (None, *fields) for shape in self._shapes.get(field, ()))
             known = [shape for shape in near if shape.fields <= fields and shape.listed <= listed]
             self._known[fields, listed] = known
@@ -137,6 +159,10 @@ class _Index(Protocol):
     """The conditions of one operator on one field, by what another match must leave of it to imply them."""
 
     def add(self, number: int, condition: FactCondition) -> None: ...
+
+    def steps(self, left: Left) -> int:
+        """What `postings` costs, at most, beside the sizes of what it returns."""
+        ...
 
     def postings(self, left: Left) -> list[Ids] | None:
         """Sets that together have all whose condition may be implied; None = all of them may be."""
@@ -157,6 +183,9 @@ class _Lists:
             return
         for value in condition.values:
             self._by_value.setdefault(value, set()).add(number)
+
+    def steps(self, left: Left) -> int:
+        return _PROBED * (1 + len(self._long) // _CHEAP)
 
     def postings(self, left: Left) -> list[Ids] | None:
         return _fewest(self._of(value) for value in islice(left.values or (), _PROBED))
@@ -180,6 +209,9 @@ class _Beginnings:
         for value in condition.values:
             self._by_beginning.setdefault(value, set()).add(number)
             self._lengths.add(len(value))
+
+    def steps(self, left: Left) -> int:
+        return _PROBED * (1 + len(self._lengths))
 
     def postings(self, left: Left) -> list[Ids] | None:
         if left.values is not None and self._of_values:
@@ -210,6 +242,9 @@ class _Exclusions:
         numbers = self._by_value.setdefault(min(condition.values), set()) if condition.values else self._of_nothing
         numbers.add(number)
 
+    def steps(self, left: Left) -> int:
+        return 1 + sum(len(known.values) for known in left.conditions if isinstance(known, NoneOf))
+
     def postings(self, left: Left) -> list[Ids] | None:
         if left.values is not None:
             return None
@@ -232,6 +267,10 @@ class _Ranges:
     def add(self, number: int, condition: FactCondition) -> None:
         assert isinstance(condition, Range)
         self._added.append((number, condition))
+
+    def steps(self, left: Left) -> int:
+        # A segment tree of ten thousand bounds is 15 nodes deep.
+        return 20 * (1 if left.values is None else _PROBED)
 
     def postings(self, left: Left) -> list[Ids] | None:
         if left.values is not None:

@@ -89,4 +89,7 @@ async def read_apart(source: str, file: str, lists: ReadList = no_lists, conn: C
 
 def has_many(rules: RulesFile) -> bool:
     """Whether looking for what is odd takes long: each rule is compared with those before it, value by value."""
-    return len(rules.ruleset.rules) > MANY_RULES or len(rules.lines) > MANY_VALUES
+    if len(rules.ruleset.rules) > MANY_RULES or len(rules.lines) > MANY_VALUES:
+        return True
+    # A few rules may name lists of a hundred thousand values.
+    return sum(map(len, rules.lists.values())) > LONG_TEXT

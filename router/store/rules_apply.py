@@ -1,18 +1,23 @@
 """Applying rules after a look at what is wrong or odd in them: the same for the command line and over HTTP."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from router.domain.lint import Finding, Level, Lint, lint_rules
 from router.rules.file import RulesFile
 from router.store.apart import apart, has_many
 from router.store.rules_lint import lint_lent
-from router.store.rulesets import Applied, Lend, RulesMoved, apply_read, compare
+from router.store.rulesets import Applied, Lend, RulesBusy, RulesMoved, apply_read, compare
 from router.store.tenants import Tenant
 
 _WITHOUT_REPS = (Lint.UNKNOWN_GROUP, Lint.EMPTY_GROUP)
-# So many may apply rules at once, and each of them succeeds: each attempt fails because another one did.
+# An attempt fails only because another process has applied rules: in this one they take turns.
 _ATTEMPTS = 6
+_TURNS: "WeakValueDictionary[tuple[int, int], asyncio.Lock]" = WeakValueDictionary()
+"""Whose turn it is, by event loop and tenant, for as long as somebody has it or waits for it."""
 
 
 class RulesFaulty(ValueError):
@@ -62,20 +67,33 @@ async def apply_checked(
 
     It has a connection only while it asks the database: checking and comparing thousands of rules takes seconds. What
     is applied is what was checked and compared: when another version became active meanwhile, all of it is done again.
-    `dry_run` writes nothing. `if_version`: only while that version is active. Rules that are active already are not
-    news, and nothing stops them.
-    Raises RulesFaulty, RulesMoved also when others apply rules all the time, and what `apply` of rulesets raises.
+    Who applies rules of the same tenant in this process waits for its turn. `dry_run` writes nothing. `if_version`:
+    only while that version is active. Rules that are active already are not news, and nothing stops them.
+    Raises RulesFaulty, RulesMoved (only with `if_version`), RulesBusy also when other processes apply rules all the
+    time, and what `apply` of rulesets raises.
     """
-    for attempt in range(1, _ATTEMPTS + 1):
-        given = await read()
-        try:
-            return await _once(
-                lend, tenant, source, given, author, note, dry_run=dry_run, anyway=anyway, if_version=if_version
-            )
-        except RulesMoved:
-            if if_version is not None or attempt == _ATTEMPTS:
-                raise
-    raise AssertionError("unreachable: the last attempt returns or raises")
+    async with nullcontext() if dry_run else _turn(tenant.tenant_id):
+        for _ in range(_ATTEMPTS):
+            given = await read()
+            try:
+                return await _once(
+                    lend, tenant, source, given, author, note, dry_run=dry_run, anyway=anyway, if_version=if_version
+                )
+            except RulesMoved:
+                if if_version is not None:
+                    raise
+    raise RulesBusy(
+        f"others applied rules of this tenant {_ATTEMPTS} times while these were checked; nothing was changed, "
+        "try again"
+    )
+
+
+def _turn(tenant_id: int) -> asyncio.Lock:
+    key = id(asyncio.get_running_loop()), tenant_id
+    turn = _TURNS.get(key)
+    if turn is None:
+        turn = _TURNS[key] = asyncio.Lock()
+    return turn
 
 
 async def _once(

@@ -23,6 +23,7 @@ from router.store.errors import NoConnection
 from router.store.rules_apply import Given, apply_checked
 from router.store.rulesets import (
     Applied,
+    RulesBusy,
     RulesMoved,
     RulesUnknown,
     apply,
@@ -375,16 +376,82 @@ async def test_a_version_that_comes_between_the_comparison_and_the_writing_is_no
     await other.close()
 
 
+async def test_when_other_instances_apply_rules_all_the_time_that_is_said_and_no_version_that_was_not_named(
+    acme: Tenancy, conn: asyncpg.Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await asyncpg.connect(database_url)
+    looked_at: list[int] = []
+
+    async def compared(*given: Any) -> Applied:
+        found = await compare(*given)
+        looked_at.append(found.previous)
+        another = f"  - {{name: more {len(looked_at)}, match: {{region: x}}, assign_to: 'group:all'}}\n"
+        await apply(other, acme.tenant_id, CATCH_ALL + another, "other")
+        return found
+
+    monkeypatch.setattr(rules_apply, "compare", compared)
+
+    async def read() -> Given:
+        return Given(read_rules(CATCH_ALL, "f"))
+
+    found = await tenant_named(conn, "acme")
+    with pytest.raises(RulesBusy, match="others applied rules of this tenant 6 times while these were checked"):
+        await apply_checked(keeping(conn), found, CATCH_ALL, read, "ops", anyway=True)
+    assert len(looked_at) == 6
+    assert {one.author for one in await history(conn, acme.tenant_id, 6)} == {"other"}
+    await other.close()
+
+
+async def test_who_gives_up_while_others_apply_rules_is_in_nobody_s_way(
+    acme: Tenancy, conn: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = await tenant_named(conn, "acme")
+    lend, go_on, reads = keeping(conn), asyncio.Event(), list[str]()
+
+    def reader(name: str) -> Any:
+        async def read() -> Given:
+            reads.append(name)
+            await go_on.wait()
+            return Given(read_rules(CATCH_ALL, "f"))
+
+        return read
+
+    def applying(name: str) -> "asyncio.Task[Any]":
+        return asyncio.create_task(apply_checked(lend, found, CATCH_ALL, reader(name), "ops", anyway=True))
+
+    first, second, third = map(applying, ("first", "second", "third"))
+
+    async def begun() -> bool:
+        return bool(reads)
+
+    await until(begun, "the first is at it")
+    looks = asyncio.create_task(apply_checked(lend, found, CATCH_ALL, reader("looks"), "ops", dry_run=True))
+
+    async def looked() -> bool:
+        return "looks" in reads
+
+    await until(looked, "who only looks waits for nobody")
+    assert reads == ["first", "looks"]
+    second.cancel()
+    looks.cancel()
+    await asyncio.wait([second, looks])
+    go_on.set()
+    await asyncio.gather(first, third)
+    assert reads == ["first", "looks", "third"]
+
+
 async def test_several_who_apply_rules_at_once_without_a_version_all_succeed(
     acme: Tenancy, conn: asyncpg.Connection, connections: Connections
 ) -> None:
     token = await make_token(conn, acme.tenant_id)
-    drafts = [f"{CATCH_ALL}  - {{name: more {n}, match: {{region: r{n}}}, assign_to: 'group:all'}}\n" for n in range(6)]
+    drafts = [
+        f"{CATCH_ALL}  - {{name: more {n}, match: {{region: r{n}}}, assign_to: 'group:all'}}\n" for n in range(20)
+    ]
     async with serving_api(connections) as api:
         asked = [api.post("/v1/rulesets?anyway=1", data=one.encode(), headers=YAML, token=token) for one in drafts]
         replies = await asyncio.gather(*asked)
-    assert [reply.status for reply in replies] == [200] * 6, [reply.document for reply in replies]
-    assert sorted(reply.document["version"] for reply in replies) == [2, 3, 4, 5, 6, 7]
+    assert [reply.status for reply in replies] == [200] * 20, [reply.document for reply in replies]
+    assert sorted(reply.document["version"] for reply in replies) == list(range(2, 22))
     assert all(reply.document["previous"] == reply.document["version"] - 1 for reply in replies)
 
 

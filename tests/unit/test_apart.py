@@ -52,3 +52,10 @@ def test_a_few_rules_with_very_many_values_are_looked_at_apart() -> None:
     rules = "".join(f"  - {{name: r{number}, match: {{region: *v}}, assign_to: 'group:all'}}\n" for number in range(10))
     text = f"rules:\n  - {{name: a, match: {{region: &v [{values}]}}, assign_to: 'group:all'}}\n{rules}"
     assert has_many(read_rules(text, "f")) and not has_many(read_rules(RULES, "f"))
+
+
+def test_looking_at_a_few_rules_with_long_lists_takes_long() -> None:
+    text = "rules:\n  - {name: a, match: {region: {in_file: c.txt}}, assign_to: 'group:a'}\n"
+    long, short = "\n".join(f"city {number}" for number in range(5_000)), "Rome\nParis\n"
+    assert has_many(read_rules(text, "f", {"c.txt": long}.__getitem__))
+    assert not has_many(read_rules(text, "f", {"c.txt": short}.__getitem__))
