@@ -91,6 +91,9 @@ class Family(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
+            if args[0] == "help":
+                command = f"{ctx.command_path} {args[1]}" if args[1:] and args[1] in self.commands else ctx.command_path
+                raise click.UsageError(f"{error.message} Did you mean {command} --help?", ctx) from error
             near = [name for name, one in self.commands.items() if isinstance(one, Family) and args[0] in one.commands]
             if not near:
                 raise

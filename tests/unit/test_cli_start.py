@@ -164,6 +164,9 @@ def test_a_misspelt_command_leads_to_the_right_one() -> None:
     assert "Did you mean one of: 'pause', " in CliRunner().invoke(main, ["paus"]).output.replace("\n", " ")
     said = " ".join(CliRunner().invoke(main, ["import"], prog_name="lead-router").output.split())
     assert "Did you mean lead-router reps import or lead-router leads import?" in said
+    for words, meant in ((["help"], "lead-router"), (["help", "why"], "lead-router why"), (["reps", "help"], None)):
+        said = " ".join(CliRunner().invoke(main, words, prog_name="lead-router").output.split())
+        assert f"Did you mean {meant or 'lead-router reps'} --help?" in said
 
 
 def test_settings_that_are_wrong_do_not_keep_anybody_from_the_help(monkeypatch: pytest.MonkeyPatch) -> None:
