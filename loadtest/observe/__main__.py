@@ -49,8 +49,10 @@ async def _observe(data_dir: Path, times: int, out: Console) -> None:
     """Until it is cancelled. Raises ProgramFailed, CommandFailed, ServersError, and ServiceEnded."""
     current = asyncio.current_task()
     assert current is not None
-    # Ctrl-C, too: Python leaves it ignored in a process that a shell has begun in the background.
-    for one in (signal.SIGINT, signal.SIGTERM):
+    # Ctrl-C, too: Python leaves it ignored in a process that a shell has begun in the background. A terminal that is
+    # closed sends SIGHUP, which nohup has ignored on purpose.
+    closed = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+    for one in (signal.SIGINT, signal.SIGTERM, *closed):
         asyncio.get_running_loop().add_signal_handler(one, current.cancel)
     ensure_installed()
     async with AsyncExitStack() as stack:

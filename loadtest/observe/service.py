@@ -1,4 +1,6 @@
-"""The service beside those who watch it: a `lead-router serve` that writes its log to a file and is ended in order."""
+"""The service beside those who watch it: a `lead-router serve` that writes its log to a file and is ended in order,
+also when we are killed.
+"""
 
 import asyncio
 import json
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loadtest.child import ending_with_us
 from loadtest.ports import free_port_near
 from loadtest.shell import PROGRAM, PROJECT
 from loadtest.until import until
@@ -71,7 +74,7 @@ async def service(urls: Urls, folder: Path, times: int) -> AsyncIterator[Service
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
-            PROGRAM,
+            ending_with_us(PROGRAM),
             "serve",
             env=_environment(urls, times),
             stderr=log,
@@ -110,7 +113,7 @@ def _environment(urls: Urls, times: int) -> Mapping[str, str]:
     usual = Settings()
     own = {
         "DATABASE_URL": urls.database,
-        "REDIS_URL": urls.redis or "",
+        **({"REDIS_URL": urls.redis} if urls.redis else {}),
         "LOG_FORMAT": "json",
         "LISTEN_PORT": free_port_near(usual.listen.port),
         "API_PORT": free_port_near(usual.api.port),

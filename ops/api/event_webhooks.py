@@ -354,7 +354,8 @@ async def _looked_up(means: Means, names: Names, wanted: EventWebhookWanted) -> 
     try:
         return await check_endpoint(wanted.url, names, allow_private=anywhere)
     except PrivateAddress as error:
-        raise wrong("/url", f"{error}: over HTTP `allow_private`, with a token that is for all tenants") from None
+        meant = "where it is meant, add it with allow_private and a token for all tenants"
+        raise wrong("/url", f"{error.what}; {meant}") from None
     except ValueError as error:
         raise wrong("/url", str(error)) from None
 

@@ -153,15 +153,16 @@ async def _document(pages: AsyncIterator[Page], cursor: Cursor) -> dict[str, obj
 
 
 async def _show(pages: AsyncIterator[Page], cursor: Cursor, zone_name: str, *, as_json: bool) -> None:
-    out = console()
+    out, shown = console(), 0
     async for page in pages:
         cursor = page.cursor
         for one in page.events:
             line = json.dumps(one.document(), ensure_ascii=False) if as_json else _line(one, zone_name)
             sys.stdout.write(line + "\n")
+        shown += len(page.events)
         sys.stdout.flush()
     if not as_json:
-        out.print(f"go on with: --after {cursor}")
+        out.print(f"{'' if shown else 'no event yet that matches; '}go on with: --after {cursor}")
 
 
 def _line(event: Event, zone_name: str) -> str:

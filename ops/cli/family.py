@@ -3,9 +3,37 @@
 from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any
+from typing import IO, Any
 
 import click
+
+
+class UsageWithExample(click.UsageError):
+    """A usage error of a command, with the first example of its help."""
+
+    def __init__(self, error: click.UsageError, example: str) -> None:
+        super().__init__(error.format_message(), error.ctx)
+        self._example = example
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        super().show(file)
+        click.echo(f"Example: {self._example}", file=file, err=file is None)
+
+
+def _with_example(error: click.UsageError) -> click.UsageError:
+    """Where something is missing or not known; a wrong value says itself what is right."""
+    says_itself = isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter)
+    command = error.ctx.command if error.ctx is not None else None
+    if says_itself or command is None or isinstance(command, click.Group) or isinstance(error, UsageWithExample):
+        return error
+    example = first_example(command)
+    return UsageWithExample(error, example) if example else error
+
+
+def first_example(command: click.Command) -> str | None:
+    """The first line after "Example:" in a command's help."""
+    _, found, below = f"{command.help or ''}\n{command.epilog or ''}".partition("Example:")
+    return next((line.strip() for line in below.splitlines() if line.strip()), None) if found else None
 
 
 class Later(click.Command):
@@ -66,6 +94,9 @@ class Family(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
+            if args[0] == "help":
+                command = f"{ctx.command_path} {args[1]}" if args[1:] and args[1] in self.commands else ctx.command_path
+                raise click.UsageError(f"{error.message} Did you mean {command} --help?", ctx) from error
             near = [name for name, one in self.commands.items() if isinstance(one, Family) and args[0] in one.commands]
             if not near:
                 raise
@@ -80,6 +111,11 @@ class Family(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             ctx.exit(130)
+        except click.UsageError as error:
+            shown = _with_example(error)
+            if shown is error:
+                raise
+            raise shown from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if not self.sections:

@@ -86,7 +86,8 @@ def _print_tenant(out: "Screen", of: ParkedOfTenant, now: datetime) -> None:
         for it in one.details:
             if it.detail:
                 cut = it.detail if len(it.detail) <= _DETAIL else f"{it.detail[:_DETAIL]}…"
-                out.print(f"  {it.leads:,} such as lead {it.example}: {cut}")
+                which = f"lead {it.example}" if it.leads == 1 else f"{it.leads:,} leads, such as lead {it.example}"
+                out.print(f"  {which}: {cut}")
         todo = commands(name, part.reason)
         out.print(f"  what to do about the cause: {todo['runbook']}")
         out.print(f"  then, to send them back:    {todo['try']}   (without --dry-run it does it)")

@@ -98,7 +98,7 @@ async def list_(context: Context, tenant_name: str | None, as_json: bool) -> Non
     for one in found:
         last = _at(one.last_at, tenant.time_zone)
         table.add_row(one.name, one.kind, f"{one.taken:,}", f"{one.refused:,}", f"{one.trapped:,}", last)
-    console().print(table if found else "no source yet; lead-router sources add NAME FILE --tenant T")
+    console().print(table if found else f"no source yet; lead-router sources add NAME FILE --tenant {tenant.name}")
 
 
 @click.command()

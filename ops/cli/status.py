@@ -28,7 +28,7 @@ from router.drain.request import BatchRequest
 from router.store.cleanup import Run
 from router.store.errors import LOCK_TIMEOUTS
 from router.store.status import ParkedLeads, Paused
-from router.store.tenants import TenantUnknown
+from router.store.tenants import Tenant, TenantUnknown
 
 _STYLES = {Level.WRONG: "bold red", Level.LOOK: "yellow", Level.FINE: "green"}
 _RATES = {"accepted": N_("accepted"), "assigned": N_("assigned"), "refused": N_("left waiting"), "parked": N_("parked")}
@@ -177,6 +177,16 @@ def _parked_table(parts: Iterable[ParkedLeads], at: datetime) -> Table:
     return table
 
 
+def _still_to_do(tenant: Tenant) -> Iterable[str]:
+    """What a new tenant lacks before any lead can be assigned."""
+    if not tenant.roster:
+        text = say().gettext("still to do: lead-router reps import FILE --tenant {tenant} (who can be given leads)")
+        yield text.format(tenant=tenant.name)
+    if not tenant.ruleset:
+        text = say().gettext("still to do: lead-router rules apply FILE --tenant {tenant} (who gets which lead)")
+        yield text.format(tenant=tenant.name)
+
+
 def _cleaned(run: Run, at: datetime) -> str:
     of = say().gettext("{rows:,} of {table}")
     rows = ", ".join(of.format(rows=rows, table=table) for table, rows in run.removed.items())
@@ -217,6 +227,7 @@ def _lane_lines(found: TenantStatus, at: datetime) -> Iterable[str]:
     none = say().gettext("no {what} yet")
     in_use = ", ".join(f"{what} {version}" if version else none.format(what=what) for what, version in versions.items())
     yield say().gettext("versions in use: {versions}").format(versions=in_use)
+    yield from _still_to_do(tenant)
     if lane.holder is not None:
         yield say().gettext("lane: {holder}").format(holder=_holder(found))
 

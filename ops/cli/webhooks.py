@@ -113,8 +113,8 @@ async def _looked_up(context: Context, url: str, *, allow_private: bool) -> str 
     except PrivateAddress as error:
         led = f" ({error.address})" if error.address else ""
         raise CannotRun(
-            f"{error}{led}. Nothing was added; if it is meant, add it with --allow-private, or allow all of them: "
-            "webhooks.private_addresses"
+            f"{error.what}{led}; nothing was added. If it is meant, add it with --allow-private, or allow them to all "
+            "webhooks: webhooks.private_addresses"
         ) from error
     except ValueError as error:
         raise CannotRun(f"{error}; nothing was added") from error

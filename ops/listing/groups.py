@@ -183,7 +183,7 @@ async def _read(
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         now = await tenant_now(conn, tenant_id)
         if not now.versions[0]:
-            raise RulesMissing("the tenant has no rules yet: lead-router rules apply FILE --tenant T")
+            raise RulesMissing(f"tenant {now.name} has no rules yet: lead-router rules apply FILE --tenant {now.name}")
         engine = await (engines or Engines(1)).get(conn, tenant_id, now.versions)
         state = await present_state(conn, presence, tenant_id, now.name, engine, now.now)
         return now, state, waiting_by_group(await waiting_counts(conn, tenant_id, None), now.versions[0])

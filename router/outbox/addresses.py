@@ -32,13 +32,13 @@ class PrivateAddress(OSError):
     """The endpoint has an address that is private, of this host, of this link, or unassigned.
 
     The words do not have the address of a name: users of the API see them, and need not know the network's names.
-    `address` has it, as text; None = it is the host itself that was written.
+    `address` has it, as text; None = it is the host itself that was written. `what` is the sentence without advice.
     """
 
     def __init__(self, host: str, address: str | None = None) -> None:
         what = "is not a public address" if address is None else "leads to an address that is not public"
         super().__init__(f"{host} {what}; only webhooks added with --allow-private may have one")
-        self.address = address
+        self.what, self.address = f"{host} {what}", address
 
 
 def is_public(text: str) -> bool:

@@ -70,6 +70,7 @@ async def test_on_call_sees_what_happened_in_the_last_hours_and_that_older_event
     assert await ended("--since", "2h", "--limit", "1") == [leads[1]]
     assert await ended("--since", "30s") == []
     assert (await shown.run("--since", "2h")).stderr == "tenant acme (the only one)\n"
+    assert (await shown.run("--since", "30s")).stdout.startswith("no event yet that matches; go on with: --after ")
     # A time of before, taken over from elsewhere: nothing that happened since is missed.
     later = "(select event_no from event order by event_no desc limit 1)"
     await conn.execute(f"update event set at = at - interval '1 year' where event_no = {later}")
@@ -201,7 +202,7 @@ async def test_a_webhook_from_its_adding_to_its_removing(
         ("http://0x7f.1/x", "not a public address"),
         ("http://[::ffff:10.0.0.1]/x", "not a public address"),
         ("http://crm.internal/x", "crm.internal leads to an address that is not public"),
-        ("http://crm.internal/x", "(10.1.2.3). Nothing was added; if it is meant, add it with --allow-private"),
+        ("http://crm.internal/x", "(10.1.2.3); nothing was added. If it is meant, add it with --allow-private"),
         ("ftp://example.com", "must begin with https://"),
         ("https://ann:pw@example.com/", "must not hold a user or a password"),
     ],

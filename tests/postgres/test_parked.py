@@ -60,7 +60,7 @@ async def test_on_call_sees_why_since_when_and_brings_all_of_a_reason_back_with_
         and "oldest 1 d 6 h ago, newest 30 min ago" in flat
         and "2 in the last hour" in flat
     )
-    assert f"5 such as lead {new[-1]}: division by zero" in flat
+    assert f"5 leads, such as lead {new[-1]}: division by zero lead {new[-1] + 1}: no such column" in flat
     assert "lead-router runbook internal_error" in flat and "zeta" not in flat
     assert " ".join(broken["commands"]["try"].split()) in flat
 

@@ -30,7 +30,7 @@ from router.store.pauses import pause
 from router.store.waiting import tenant_now
 from tests.command_line import CommandLine
 from tests.support import connected
-from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle
+from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle, simple_reps
 
 # A Monday.
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -441,3 +441,13 @@ async def test_a_reader_who_has_enough_is_no_trouble_with_the_database(database_
     os.close(writing)
     _, errors = await process.communicate()
     assert b"database" not in errors
+
+
+async def test_a_new_tenant_is_shown_which_commands_it_still_needs(conn: asyncpg.Connection, database_url: str) -> None:
+    await tenants.add(conn, "acme", "UTC")
+    shown = CommandLine(status_command, database_url)
+    text = (await shown.run()).stdout
+    assert "still to do: lead-router reps import FILE --tenant acme" in text
+    assert "still to do: lead-router rules apply FILE --tenant acme" in text
+    await make_tenant(conn, simple_reps(1), name="zeta")
+    assert "still to do" not in (await shown.run("--tenant", "zeta")).stdout

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from ops.cli import main
 from ops.cli.commands import SECTIONS
-from ops.cli.family import Family, Later
+from ops.cli.family import Family, Later, first_example
 from router.runtime.garbage import modules_are_read
 
 HEAVY = {
@@ -157,10 +157,43 @@ def test_what_a_command_was_called_with_says_whether_it_only_reads(words: list[s
     assert not only_reads(None)
 
 
+@pytest.mark.parametrize(
+    ("words", "example"),
+    [
+        (["park", "4711"], 'Example: lead-router park 4711 --why "asked not to be called"'),
+        (["why"], "Example: lead-router why 4711"),
+        (["reps", "show"], "Example: lead-router reps show"),
+        (["handover", "r1"], "Example: lead-router handover"),
+        (["why", "7", "--tenat", "acme"], "Example: lead-router why 4711"),
+    ],
+    ids=" ".join,
+)
+def test_a_call_without_what_it_needs_shows_how_it_is_called(words: list[str], example: str) -> None:
+    done = CliRunner().invoke(main, words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("Usage:") and lines[-2].startswith("Error: ") and lines[-1].startswith(example)
+
+
+@pytest.mark.parametrize("words", [["statsu"], ["events", "--since", "yesterday"]], ids=" ".join)
+def test_an_error_that_says_itself_what_is_right_has_no_example(words: list[str]) -> None:
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2 and "Example:" not in done.output
+
+
+def test_every_command_has_an_example_of_itself() -> None:
+    for words, one in COMMANDS.items():
+        example = first_example(one.read())
+        assert example is not None and f"lead-router {words[0]}" in example, words
+
+
 def test_a_misspelt_command_leads_to_the_right_one() -> None:
     assert "Did you mean one of: 'pause', " in CliRunner().invoke(main, ["paus"]).output.replace("\n", " ")
     said = " ".join(CliRunner().invoke(main, ["import"], prog_name="lead-router").output.split())
     assert "Did you mean lead-router reps import or lead-router leads import?" in said
+    for words, meant in ((["help"], "lead-router"), (["help", "why"], "lead-router why"), (["reps", "help"], None)):
+        said = " ".join(CliRunner().invoke(main, words, prog_name="lead-router").output.split())
+        assert f"Did you mean {meant or 'lead-router reps'} --help?" in said
 
 
 def test_settings_that_are_wrong_do_not_keep_anybody_from_the_help(monkeypatch: pytest.MonkeyPatch) -> None:
