@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from ops.api.personal import seen_by, words_for
 from router.domain.access import Permission
+from router.domain.worded import said_by, worded
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused
 from router.outbox.cursor import CursorError, CursorTooOld, parse_cursor
@@ -24,6 +25,7 @@ from router.store.statements import Connection
 LONGEST_WAIT_S = 20
 MOST_WAITS_OF_A_TOKEN = 10
 MOST_WAITS = 100
+_LONGEST_SAID = 200
 _LOOK_EVERY_S = 0.5
 
 
@@ -150,7 +152,7 @@ async def _latest(names: RuleNames, call: Call) -> Answer:
     try:
         before = None if query.before is None else parse_cursor(query.before)
     except CursorError as error:
-        raise Refused(Kind.INVALID, str(error), [FieldProblem("?before", str(error))]) from None
+        raise Refused(Kind.INVALID, said_by(error), [FieldProblem("?before", said_by(error))]) from None
     async with call.connection() as conn:
         found = await latest_events(conn, call.tenant.tenant_id, before, query.limit + 1, names)
     shown = found[: query.limit]
@@ -163,13 +165,19 @@ async def _get(names: RuleNames, call: Call) -> Answer:
     try:
         key = event_key(text)
     except ValueError as error:
-        raise Refused(Kind.NOT_FOUND, words_for(call, str(error)[:200])) from None
+        raise Refused(Kind.NOT_FOUND, words_for(call, _short(said_by(error)))) from None
     async with call.connection() as conn:
         exists = key[0] < 2**63 and key[1] < 2**31
         found = await read_named(conn, call.tenant.tenant_id, [key], names) if exists else []
     if not found or found[0].lead_id is None:
-        raise Refused(Kind.NOT_FOUND, f"there is no event {text!r}, or it is past the retention of events")
+        raise Refused(
+            Kind.NOT_FOUND, worded("there is no event {text!r}, or it is past the retention of events", text=text)
+        )
     return Answer(_event(call, found[0]))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_SAID else str(text)[:_LONGEST_SAID]
 
 
 def _event(call: Call, event: Event) -> EventDocument:
