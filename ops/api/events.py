@@ -15,6 +15,7 @@ from ops.api.fields import Moment, check_year
 from ops.api.ids import EVENT, not_there
 from ops.api.personal import seen_by, words_for
 from router.domain.access import Permission
+from router.domain.worded import said_by
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused
 from router.outbox.cursor import Cursor, CursorError, CursorTooOld, parse_cursor
@@ -26,6 +27,7 @@ from router.store.statements import Connection
 LONGEST_WAIT_S = 20
 MOST_WAITS_OF_A_TOKEN = 10
 MOST_WAITS = 100
+_LONGEST_SAID = 200
 _LOOK_EVERY_S = 0.5
 
 
@@ -159,7 +161,7 @@ async def _latest(names: RuleNames, call: Call) -> Answer:
     try:
         before = None if query.before is None else parse_cursor(query.before)
     except CursorError as error:
-        raise Refused(Kind.INVALID, str(error), [FieldProblem("?before", str(error))]) from None
+        raise Refused(Kind.INVALID, said_by(error), [FieldProblem("?before", said_by(error))]) from None
     async with call.connection() as conn:
         found = await latest_events(conn, call.tenant.tenant_id, before, query.limit + 1, names)
     shown = found[: query.limit]
@@ -172,13 +174,17 @@ async def _get(names: RuleNames, call: Call) -> Answer:
     try:
         key = event_key(text)
     except ValueError as error:
-        raise not_there(EVENT, text[:40], words_for(call, str(error)[:200])) from None
+        raise not_there(EVENT, text[:40], words_for(call, _short(said_by(error)))) from None
     async with call.connection() as conn:
         exists = key[0] < 2**63 and key[1] < 2**31
         found = await read_named(conn, call.tenant.tenant_id, [key], names) if exists else []
     if not found or found[0].lead_id is None:
         raise not_there(EVENT, text)
     return Answer(_event(call, found[0]))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_SAID else str(text)[:_LONGEST_SAID]
 
 
 def _event(call: Call, event: Event) -> EventDocument:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import IO, get_args
 
 import msgspec
@@ -20,6 +20,11 @@ from router.store.jobs import KEPT, KEPT_DAYS, KEPT_FILES, SILENT_S, StoredJob
 _NOTED_WITHIN_S = 1.0
 _LOOK_S = 0.1
 _PIECE = 1_000_000
+_ENDED: Mapping[str, str] = {
+    "done": worded("done"),
+    "failed": worded("failed"),
+    "cancelled": worded("cancelled"),
+}
 
 
 async def job_document(jobs: Jobs, call: Call, job_id: str) -> JobDocument:
@@ -114,7 +119,7 @@ def _document(call: Call, noted: StoredJob) -> JobDocument:
             worded(
                 "this job is {state}; its result was too long to be kept in the database. The instance whose "
                 "jobs begin with {prefix}- has it for an hour: ask that one, or start the job again",
-                state=worded(noted.state),
+                state=_ENDED.get(noted.state, noted.state),
                 prefix=noted.job_id.partition("-")[0],
             ),
         )

@@ -115,5 +115,5 @@ def _described(blocker: Blocker) -> dict[str, object]:
         "user": session.role,
         "client": session.client,
         "open_s": None if session.open_s is None else round(session.open_s, 1),
-        "holds": [one.words for one in blocker.blocks],
+        "holds": [str(one.words) for one in blocker.blocks],
     }

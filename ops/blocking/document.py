@@ -11,7 +11,7 @@ from router.store.blocking.judge import Activity, Blocker
 from router.store.blocking.work import work_elsewhere, work_of
 
 # The keys of the JSON document, in their order.
-_HINDRANCE = ("kind", "words", "tables", "mode", "rows", "tenants")
+_HINDRANCE = ("kind", "words", "parts", "tables", "mode", "rows", "tenants")
 
 
 def document(found: list[Blocker], seen: Activity) -> dict[str, Any]:
@@ -49,7 +49,10 @@ def _party(party: Party) -> dict[str, Any]:
 
 def _blocker(blocker: Blocker) -> dict[str, Any]:
     session = blocker.session
-    parts = [asdict(one) | {"words": one.words, "mode": one.mode or None} for one in blocker.blocks]
+    parts = [
+        asdict(one) | {"words": str(one.words), "parts": parts_of(one.words), "mode": one.mode or None}
+        for one in blocker.blocks
+    ]
     return {
         "pid": session.pid,
         "application": session.application,

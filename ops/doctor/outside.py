@@ -70,7 +70,7 @@ async def _who_locks(conn: Connection) -> Finding | None:
         tuple(
             {
                 "process": one.session.pid,
-                "holds": one.blocks[0].words,
+                "holds": str(one.blocks[0].words),
                 "work": work_of(one.session, [one.blocks[0].kind]),
             }
             for one in found[:10]

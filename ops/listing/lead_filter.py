@@ -11,6 +11,7 @@ from ops.waiting.waiting import READY
 from router.domain.reason import Reason
 from router.domain.worded import Worded, worded
 from router.domain.worded_phrases import in_a_row
+from router.domain.worded_states import worded_state
 from router.domain.written_time import written
 
 
@@ -91,10 +92,12 @@ def _check(asked: LeadFilter) -> None:
 
 def _meant(asked: LeadFilter) -> Iterator[tuple[str, tuple[State, ...] | None]]:
     """What each part of a filter says of the state of its leads; None = nothing."""
-    yield f"state {asked.state}", None if asked.state is None else (asked.state,)
-    yield "rep", None if asked.rep is None else (State.ASSIGNED,)
-    yield "group", None if asked.group is None else (State.WAITING,)
-    yield f"reason {asked.reason}", None if asked.reason is None else _states_of(asked.reason)
+    state = worded("state {state}", state=worded_state(asked.state or ""))
+    yield state, None if asked.state is None else (asked.state,)
+    yield worded("rep"), None if asked.rep is None else (State.ASSIGNED,)
+    yield worded("group"), None if asked.group is None else (State.WAITING,)
+    reason = worded("reason {reason}", reason=asked.reason or "")
+    yield reason, None if asked.reason is None else _states_of(asked.reason)
 
 
 def _states_of(reason: str) -> tuple[State, ...]:
@@ -109,6 +112,6 @@ def _conflict(meant: Mapping[str, tuple[State, ...]]) -> Worded:
     return worded("{parts} cannot be combined ({reasons})", parts=parts, reasons=in_a_row(only))
 
 
-def _either(states: Sequence[State]) -> Worded:
-    names = map(worded, states)
+def _either(states: Sequence[State]) -> str:
+    names = map(worded_state, states)
     return reduce(lambda before, name: worded("{names} or {name}", names=before, name=name), names)

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 
 from ops.runbooks.page import Page, read_page
+from router.domain.worded import Worded, worded
 
 ALERTS = "alerts"
 _INDEX = "README"
@@ -39,11 +40,14 @@ def page_of(name: str) -> Page:
     return read_page(found, places()[found].read_text(encoding="utf-8"))
 
 
-def _unknown(wanted: str, known: Mapping[str, str]) -> str:
+def _unknown(wanted: str, known: Mapping[str, str]) -> Worded:
     like = [known[one] for one in get_close_matches(wanted.casefold(), known, n=3)]
     like += [full for one, full in known.items() if len(wanted) > 2 and wanted.casefold() in one and full not in like]
-    meant = f"did you mean {' or '.join(like[:5])}?" if like else "lead-router runbook lists all"
-    return f"there is no runbook {wanted}; {meant}"
+    said = worded("there is no runbook {name}", name=wanted)
+    if not like:
+        return said + worded("; lead-router runbook lists all")
+    meant = reduce(lambda before, name: worded("{names} or {name}", names=before, name=name), like[:5])
+    return said + worded("; did you mean {names}?", names=meant)
 
 
 def all_pages() -> list[Page]:

@@ -6,7 +6,7 @@ from time import monotonic
 
 from aiohttp import web
 
-from router.domain.access import Permission, Token, TokenKey, parse_token
+from router.domain.access import Permission, Token, TokenKey, TokenRole, parse_token
 from router.domain.worded import Worded, worded
 from router.http.failed_attempts import FailedAttempts
 from router.http.problems import Kind, Refused, busy
@@ -121,6 +121,14 @@ def _bearer(request: web.Request) -> str:
     return text.strip()
 
 
+_ROLES: Mapping[TokenRole, Worded] = {
+    TokenRole.INTAKE: worded("intake"),
+    TokenRole.VIEWER: worded("viewer"),
+    TokenRole.REP: worded("rep"),
+    TokenRole.MANAGER: worded("manager"),
+    TokenRole.OPERATOR: worded("operator"),
+    TokenRole.ADMIN: worded("admin"),
+}
 _DOES: Mapping[Permission, Worded] = {
     Permission.HAND_IN: worded("hand in leads"),
     Permission.LOOK: worded("look at single leads and reps"),
@@ -139,7 +147,5 @@ def check_permission(token: Token, permission: Permission) -> None:
     if not token.may(permission):
         raise Refused(
             Kind.NOT_ALLOWED,
-            worded(
-                "a token with the role {role} may not {what}", role=worded(token.role.value), what=_DOES[permission]
-            ),
+            worded("a token with the role {role} may not {what}", role=_ROLES[token.role], what=_DOES[permission]),
         )

@@ -12,12 +12,15 @@ import msgspec
 from aiohttp import web
 from msgspec.structs import FieldInfo
 
+from router.domain.worded import worded
+from router.domain.worded_phrases import placed
 from router.http.body import read_body
 from router.http.problems import FieldProblem, Kind, Refused, pointer_to
 from router.intake.json_text import MAX_DEPTH, may_be_too_deep, read_json, read_json_quickly, too_deep
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+_ENUM = re.compile(r"Invalid enum value (?P<value>.+)")
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
@@ -76,7 +79,9 @@ def convert_body(value: object, kind: type[T]) -> T:
     """A JSON object as this struct. Raises Refused with all fields that are wrong."""
     if not isinstance(value, dict):
         raise Refused(Kind.INVALID, "the body must be a JSON object", [FieldProblem("", "must be a JSON object")])
-    bad = [FieldProblem(pointer_to(*path), "is not a text: NUL or a lone surrogate") for path in _no_texts(value)]
+    bad = [
+        FieldProblem(pointer_to(*path), worded("is not a text: NUL or a lone surrogate")) for path in _no_texts(value)
+    ]
     if bad:
         raise Refused(Kind.INVALID, _counted(bad), bad)
     return _converted(value, kind, strict=True, place=pointer_to)
@@ -106,14 +111,16 @@ def _converted(values: dict[str, Any], kind: type[T], *, strict: bool, place: An
     fields = _fields(kind)
     for name, value in values.items():
         if name not in fields:
-            wrong.append(FieldProblem(place(name), f"is not known here; known: {', '.join(fields)}"))
+            wrong.append(
+                FieldProblem(place(name), worded("is not known here; known: {names}", names=", ".join(fields)))
+            )
             continue
         try:
             found[fields[name].name] = msgspec.convert(value, fields[name].type, strict=strict)
         except msgspec.ValidationError as error:
             wrong.append(_problem(name, str(error), place))
     wrong += [
-        FieldProblem(place(name), "is missing")
+        FieldProblem(place(name), worded("is missing"))
         for name, field in fields.items()
         if name not in values and field.required
     ]
@@ -131,10 +138,18 @@ def _problem(name: str, text: str, place: Any) -> FieldProblem:
     """msgspec names the place within the field only in its text."""
     found = _PATH.search(text)
     steps = [a or b for a, b in _STEP.findall(found["path"])] if found else []
-    return FieldProblem(place(name, *steps), _PATH.sub("", text))
+    return FieldProblem(place(name, *steps), _said(_PATH.sub("", text)))
+
+
+def _said(text: str) -> str:
+    """What msgspec says, worded where it is what users meet."""
+    found = _ENUM.fullmatch(text)
+    return worded("Invalid enum value {value}", value=found["value"]) if found else text
 
 
 def _counted(wrong: list[FieldProblem]) -> str:
     first = wrong[0]
-    more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-    return f"{first.pointer or 'the body'}: {first.reason}{more}"
+    said = placed(first.pointer or worded("the body"), first.reason)
+    if len(wrong) == 1:
+        return said
+    return said + worded(", and {more} more", more=len(wrong) - 1)

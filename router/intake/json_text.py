@@ -6,12 +6,15 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from router.domain.worded import worded
+
 MAX_DEPTH = 32
 MAX_EXPONENT = 400
 """PostgreSQL keeps the digits of larger numbers as written out: a few characters would become kilobytes."""
 
 
 _NOT_USUAL = -1_000_000_000
+_OUT_OF_RANGE = worded("a number has an exponent that is out of range")
 
 
 def read_json(text: str) -> object:
@@ -22,7 +25,7 @@ def read_json(text: str) -> object:
     try:
         return _DECODER.decode(text)
     except ArithmeticError:
-        raise ValueError("a number has an exponent that is out of range") from None
+        raise ValueError(_OUT_OF_RANGE) from None
 
 
 def read_json_quickly(body: bytes) -> object | None:
@@ -61,7 +64,7 @@ def read_json_at(text: str, at: int) -> tuple[object, int]:
     try:
         return _DECODER.raw_decode(text, at)
     except ArithmeticError:
-        raise ValueError("a number has an exponent that is out of range") from None
+        raise ValueError(_OUT_OF_RANGE) from None
 
 
 def may_be_too_deep(text: str, levels: int = MAX_DEPTH) -> bool:
@@ -104,13 +107,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise ValueError(f"the key {key[:60]!r} occurs twice")
+                raise ValueError(worded("the key {key!r} occurs twice", key=key[:60]))
             seen.add(key)
     return found
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+    raise ValueError(worded("{constant} is not JSON", constant=constant))
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Decimal, parse_constant=_refuse)

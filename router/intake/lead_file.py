@@ -478,7 +478,7 @@ def _json_row(line: int, text: str) -> Row:
         # Lines that were elements of an array once keep their commas.
         read = read_json(text.removesuffix(","))
     except (ValueError, RecursionError) as error:
-        return Row(line, {}, original, worded("is not JSON: {why}", why=error))
+        return Row(line, {}, original, worded("is not JSON: {why}", why=said_by(error)))
     if not isinstance(read, dict):
         return Row(line, {}, original, worded("is not a JSON object"))
     return Row(line, read, original)

@@ -1,6 +1,7 @@
 """Undoing that a lead was merged into another one as its repeat: by hand, recorded; it waits for a rep by itself."""
 
 from router.domain.worded import worded
+from router.domain.worded_states import worded_state
 from router.manual.merge_customers import undisturbed
 from router.store import repeats
 from router.store.assignments import LOCK_TIMEOUT_MS, FoundLead, place_of
@@ -46,7 +47,7 @@ async def _why_not(conn: Connection, lead: FoundLead) -> str:
     said = worded(
         "lead {lead} is {state}, not merged into another lead; nothing was changed",
         lead=lead.lead_id,
-        state=worded(state),
+        state=worded_state(state),
     )
     into_it = await repeats.repeats_of(conn, lead.tenant_id, lead.lead_id, _NAMED)
     if not into_it:

@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+from router.domain.worded import worded
+
 _TEXT = re.compile(r"(\d{1,18})(?:-(\d{1,9}))?", re.ASCII)
 
 
@@ -32,7 +34,9 @@ def parse_cursor(text: str) -> Cursor:
     """Reads what `str` of a cursor gives, and `0` for the beginning. Raises CursorError."""
     found = _TEXT.fullmatch(text.strip())
     if found is None:
-        raise CursorError(f"invalid cursor {text!r}: use 0, or one that came with an event, such as 1042-17")
+        raise CursorError(
+            worded("invalid cursor {cursor!r}: use 0, or one that came with an event, such as 1042-17", cursor=text)
+        )
     return Cursor(int(found[1]), int(found[2] or 0))
 
 

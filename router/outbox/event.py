@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from router.domain.worded import worded
 from router.outbox.cursor import Cursor
 
 
@@ -64,7 +65,7 @@ def event_key(text: str) -> tuple[int, int]:
     """(event number, place in its row) of an id. Raises ValueError."""
     prefix, *numbers = text.split("_")
     if prefix != "evt" or len(numbers) != 2 or not all(n.isascii() and n.isdecimal() and len(n) < 19 for n in numbers):
-        raise ValueError(f"invalid event id {text!r}: it looks like evt_1042_17")
+        raise ValueError(worded("invalid event id {text!r}: it looks like evt_1042_17", text=text))
     return int(numbers[0]), int(numbers[1])
 
 

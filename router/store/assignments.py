@@ -8,6 +8,7 @@ import asyncpg
 
 from router.domain.lead import FACT_FIELDS, Facts, PoolLead
 from router.domain.worded import worded
+from router.domain.worded_states import worded_state
 from router.store.changes import Change, record_change, the_lead
 from router.store.statements import Connection, load
 from router.store.tenants import tenant_named
@@ -127,7 +128,9 @@ async def end(
         if only_rep is not None and has_it not in (None, only_rep):
             raise NotAssigned(worded("lead {lead} has gone to another rep; nothing was changed", lead=lead_id))
         raise NotAssigned(
-            worded("lead {lead} is {state}, not assigned; there is nothing to end", lead=lead_id, state=worded(state))
+            worded(
+                "lead {lead} is {state}, not assigned; there is nothing to end", lead=lead_id, state=worded_state(state)
+            )
         )
     return int(row["rep_no"])
 
@@ -182,7 +185,9 @@ async def take(conn: Connection, tenant_id: int, lead_id: int, at: datetime) -> 
             lead = _pool_lead(facts, row["queued_at"], excluded, row["wake_key"], row["last_batch_no"])
             return Taken(lead, state, None)
     state, _ = await place_of(conn, FoundLead(tenant_id, lead_id))
-    raise NotAssigned(worded("lead {lead} is {state}; it cannot be given to a rep", lead=lead_id, state=worded(state)))
+    raise NotAssigned(
+        worded("lead {lead} is {state}; it cannot be given to a rep", lead=lead_id, state=worded_state(state))
+    )
 
 
 def _pool_lead(

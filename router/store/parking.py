@@ -4,6 +4,7 @@ from datetime import datetime
 
 from router.domain.reason import Reason
 from router.domain.worded import Worded, worded
+from router.domain.worded_states import worded_state
 from router.store.assignments import LOCK_TIMEOUT_MS, FoundLead, hold_lead, place_of
 from router.store.changes import Change, record_change, the_lead
 from router.store.lane import LaneLimits, hold_waiting
@@ -75,12 +76,13 @@ async def _where(conn: Connection, lead: FoundLead, wanted: str, only: Worded) -
     state, _ = await place_of(conn, lead)
     if state == wanted:
         return
-    now = worded(state)
+    now = worded_state(state)
     if state == "parked":
         row = await _SQL.parked_reason.row(conn, tenant_id=lead.tenant_id, lead_id=lead.lead_id)
-        now = worded("parked already")
+        already = worded("parked already")
+        now = already
         if row is not None:
-            now += worded(" ({reason}: {detail})", reason=row["reason"], detail=row["detail"])
+            now = already + worded(" ({reason}: {detail})", reason=row["reason"], detail=row["detail"])
     raise CannotMove(
         worded("lead {lead} is {state}; {only}, nothing was changed", lead=lead.lead_id, state=now, only=only)
     )

@@ -170,7 +170,7 @@ async def source_named(conn: Connection, tenant_id: int, name: str) -> Source:
     """Raises SourceUnknown."""
     row = await _SQL.named.row(conn, tenant_id=tenant_id, name=name)
     if row is None:
-        known = ", ".join(source.name for source in await all_sources(conn, tenant_id)) or "none"
+        known = ", ".join(source.name for source in await all_sources(conn, tenant_id)) or worded("none")
         raise SourceUnknown(worded("there is no source {name!r}; known: {known}", name=name, known=known))
     return _source(row)
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from aiohttp import web
 
+from ops.console.in_language import Shown, said_in
 from ops.console.number_bars import bars
 from ops.console.refusal import why_of
 from ops.console.view import View
 from ops.text.translation import N_, Say
-from router.domain.worded import worded
+from router.domain.worded import restored, worded
 from router.http.problems import Kind, Refused
 
 _QUERY_SHOWN = 160
@@ -75,9 +76,12 @@ def _short(query: str | None) -> str:
     return text if len(text) <= _QUERY_SHOWN else text[:_QUERY_SHOWN] + "…"
 
 
-def _how(one: Mapping[str, Any], say: Say) -> list[tuple[str, str]]:
+def _how(one: Mapping[str, Any], say: Say) -> list[tuple[str, Shown]]:
     """How it blocks us: in the language of the page, and exactly."""
-    return [(say.gettext(KINDS.get(part["kind"], part["kind"])), part["words"]) for part in one["hindrances"]]
+    return [
+        (say.gettext(KINDS.get(part["kind"], part["kind"])), said_in(restored(part["words"], part["parts"]), say))
+        for part in one["hindrances"]
+    ]
 
 
 async def _connections(view: View) -> Connections:

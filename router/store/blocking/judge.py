@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import reduce
 
-from router.domain.phrases import count, listed
-from router.domain.worded import Worded, worded
-from router.domain.worded_phrases import worded_duration
+from router.domain.worded import Worded, worded, worded_count
+from router.domain.worded_phrases import placed, worded_duration, worded_list
 from router.store.blocking.elsewhere import Wait
 
 STUCK_WAITS = frozenset({"ClientWrite", "ClientRead"})
@@ -160,7 +160,7 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Blocking:
-    """One way in which a session blocks us: what it does, and the `effect` of that."""
+    """One way in which a session blocks us: what it does, and the `effect` of that, worded."""
 
     kind: Kind
     does: str
@@ -172,7 +172,7 @@ class Blocking:
 
     @property
     def words(self) -> str:
-        return f"{self.does}: {self.effect}" if self.effect else self.does
+        return placed(self.does, self.effect) if self.effect else self.does
 
     @property
     def badness(self) -> tuple[int, bool, int]:
@@ -224,23 +224,28 @@ def _table_locks(session: Session, locks: Sequence[TableLock]) -> Iterable[Block
             by_mode[lock.granted, lock.mode].append(lock.table)
     for (granted, mode), found in by_mode.items():
         tables, name = tuple(sorted(found)), MODES[mode]
-        what = f"{', '.join(tables)} locked ({name})"
+        what = {"tables": ", ".join(tables), "mode": name}
         if granted:
-            effect = f"nobody can {'read or ' * (mode == EXCLUSIVE)}write there"
-            yield Blocking(Kind.TABLE_LOCK, f"has {what}", effect, tables, name)
+            effect = worded("nobody can write there")
+            if mode == EXCLUSIVE:
+                effect = worded("nobody can read or write there")
+            yield Blocking(Kind.TABLE_LOCK, worded("has {tables} locked ({mode})", **what), effect, tables, name)
         else:
-            waits = f"; it waits for process {listed(session.waits_for)} itself" if session.waits_for else ""
-            effect = f"everybody queues behind it{waits}"
-            yield Blocking(Kind.TABLE_LOCK_WANTED, f"waits to have {what}", effect, tables, name)
+            effect = worded("everybody queues behind it")
+            if session.waits_for:
+                effect += worded("; it waits for process {pids} itself", pids=worded_list(session.waits_for))
+            does = worded("waits to have {tables} locked ({mode})", **what)
+            yield Blocking(Kind.TABLE_LOCK_WANTED, does, effect, tables, name)
 
 
 def _lanes(session: Session, rows: Sequence[RowLocks]) -> Iterable[Blocking]:
     tenants = tuple(sorted({lock.tenant for lock in rows if lock.table == "lane"}))
     if tenants:
-        effect = "none of their leads is routed"
+        effect = worded("none of their leads is routed")
         if session.ours and (session.idle or session.stuck):
-            effect += "; the router does not answer the server (frozen, or its connection is cut)"
-        yield Blocking(Kind.LANE, f"holds the lane of {listed(tenants)}", effect, ("lane",), "", len(tenants), tenants)
+            effect += worded("; the router does not answer the server (frozen, or its connection is cut)")
+        does = worded("holds the lane of {tenants}", tenants=worded_list(tenants))
+        yield Blocking(Kind.LANE, does, effect, ("lane",), "", len(tenants), tenants)
 
 
 def _rows(session: Session, rows: Sequence[RowLocks], locks: Sequence[TableLock], limits: Limits) -> Iterable[Blocking]:
@@ -248,21 +253,31 @@ def _rows(session: Session, rows: Sequence[RowLocks], locks: Sequence[TableLock]
     for table in tables:
         number = sum(lock.rows for lock in rows if lock.table == table)
         tenants = tuple(sorted({lock.tenant for lock in rows if lock.table == table}))
-        does = f"has {count(number, 'row')} of {table} locked, of {listed(tenants)}"
-        effect = "these leads are skipped" if table == "lead_pool" else "batches that need them wait and fail"
+        does = worded_count(
+            "has {count:,} row of {table} locked, of {tenants}",
+            "has {count:,} rows of {table} locked, of {tenants}",
+            number,
+            table=table,
+            tenants=worded_list(tenants),
+        )
+        effect = worded("batches that need them wait and fail")
+        if table == "lead_pool":
+            effect = worded("these leads are skipped")
         yield Blocking(Kind.ROWS, does, effect, (table,), "", number, tenants)
     touched = any(lock.table == "lead_pool" and lock.mode in ROW_MODES and lock.granted for lock in locks)
     if touched and not tables and not session.ours and session.open_for(limits.old_s):
-        does = "changes or locks rows of lead_pool, none of those that were looked at"
+        does = worded("changes or locks rows of lead_pool, none of those that were looked at")
         yield Blocking(Kind.ROWS, does, tables=("lead_pool",))
 
 
 def _ages(session: Session, limits: Limits) -> Iterable[Blocking]:
     if session.idle and (session.state_s or 0.0) >= limits.old_s:
-        yield Blocking(Kind.IDLE, "is idle in a transaction", "keeps its locks, and keeps vacuum from cleaning up")
+        effect = worded("keeps its locks, and keeps vacuum from cleaning up")
+        yield Blocking(Kind.IDLE, worded("is idle in a transaction"), effect)
     if session.snapshot_age and session.open_for(limits.old_s) and session.backend != "autovacuum worker":
-        does = f"has an old snapshot, {session.snapshot_age:,} transactions ago"
-        yield Blocking(Kind.OLD_SNAPSHOT, does, "vacuum cannot clean lead_pool, and claims read what was deleted since")
+        does = worded("has an old snapshot, {age:,} transactions ago", age=session.snapshot_age)
+        effect = worded("vacuum cannot clean lead_pool, and claims read what was deleted since")
+        yield Blocking(Kind.OLD_SNAPSHOT, does, effect)
 
 
 def _awaited(sessions: Mapping[int, Session], found: Mapping[int, Sequence[Blocking]]) -> dict[int, list[Session]]:
@@ -284,10 +299,11 @@ def _awaited(sessions: Mapping[int, Session], found: Mapping[int, Sequence[Block
 def _awaited_by(waiting: Sequence[Session]) -> Blocking:
     ours = [session.pid for session in waiting if session.ours]
     others = [session.pid for session in waiting if not session.ours]
-    parts = [f"our process {listed(ours)}"] if ours else []
-    parts += [f"process {listed(others)}, behind which we queue,"] if others else []
-    wait = "waits" if len(waiting) == 1 else "wait"
-    return Blocking(Kind.AWAITED, f"{' and '.join(parts)} {wait} for it", rows=len(waiting))
+    parts = [worded("our process {pids}", pids=worded_list(ours))] if ours else []
+    parts += [worded("process {pids}, behind which we queue,", pids=worded_list(others))] if others else []
+    who = reduce(lambda before, part: worded("{parts} and {part}", parts=before, part=part), parts)
+    does = worded_count("{who} waits for it", "{who} wait for it", len(waiting), who=who)
+    return Blocking(Kind.AWAITED, does, rows=len(waiting))
 
 
 def blocker_of_batches(activity: Activity) -> Session | None:
