@@ -76,8 +76,8 @@ class Daemon:
             self.process.send_signal(number)
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Sends the signal; returns the exit code."""
-        self.process.send_signal(number)
+        """Sends the signal, if it still runs; returns the exit code."""
+        self.hear(number)
         return await self.ended()
 
     async def ended(self) -> int:

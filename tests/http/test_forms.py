@@ -73,7 +73,7 @@ async def test_a_form_whose_definition_takes_long_to_read_does_not_stand_behind_
     checked = threading.Event()
     apart._THREAD.submit(checked.wait, 60)
     try:
-        reply = await asyncio.wait_for(door.post(data=FIELDS, headers=BROWSER), 20)
+        reply = await asyncio.wait_for(door.post(data=FIELDS, headers=BROWSER), 50)
     finally:
         checked.set()
     assert reply.status == 303

@@ -119,7 +119,7 @@ async def test_a_request_that_is_given_up_leaves_no_job_at_work(
     starting.cancel()
     [job] = jobs.of(acme.tenant_id)
     assert job.task is not None
-    await asyncio.wait([job.task], timeout=20)
+    await asyncio.wait([job.task], timeout=60)
     assert (job.state, job.error) == ("cancelled", None)
     assert await acme.conn.fetchval("select state from job") == "cancelled"
     monkeypatch.undo()
@@ -161,7 +161,7 @@ async def test_a_job_that_was_started_without_the_database_ends_when_another_one
     job = await jobs.start("audit", call, work)
     flaky.away = False
     assert job.task is not None
-    await asyncio.wait([job.task], timeout=30)
+    await asyncio.wait([job.task], timeout=60)
     assert (job.state, "another one of its kind runs: job first" in (job.error or "")) == ("failed", True), job.error
     states = "select job_id, state from job order by started_at"
     assert [tuple(row) for row in await acme.conn.fetch(states)] == [("first", "running"), (job.job_id, "failed")]
@@ -220,7 +220,7 @@ async def test_a_job_that_is_ended_before_its_first_step_keeps_nobody_waiting(
     jobs, call = Jobs(), Caller(connections, Named(acme.tenant_id, "acme"))
     starting = asyncio.create_task(jobs.start("audit", call, quick))  # type: ignore[arg-type]
     stopping = asyncio.create_task(jobs.stop(1.0))
-    await asyncio.wait([starting, stopping], timeout=10)
+    await asyncio.wait([starting, stopping], timeout=60)
     assert starting.done(), "the request is answered"
     job = await starting
     assert (job.state, "was stopped" in (job.error or "")) == ("failed", True)

@@ -304,7 +304,7 @@ async def test_routers_are_told_of_what_is_stored_and_of_nothing_else(database_u
             assert heard == []
             assert all(await take_new(own, known, [post("new")], {}))
             assert heard == [frozenset({known})]
-        assert await asyncio.wait_for(told.get(), 10) == str(known)
+        assert await asyncio.wait_for(told.get(), 60) == str(known)
         assert told.empty()
 
 

@@ -299,7 +299,7 @@ async def test_the_hint_names_the_tenant_once_per_batch_and_only_when_something_
     await conn.execute("select pg_notify('lead_router', 'end')")
     said: list[object] = []
     while not said or said[-1] != "end":
-        said.append(await asyncio.wait_for(heard.get(), 10))
+        said.append(await asyncio.wait_for(heard.get(), 60))
     await listener.close()
     assert said == [str(tenant_id), str(tenant_id), "end"]
 

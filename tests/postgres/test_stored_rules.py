@@ -230,7 +230,7 @@ async def test_who_applies_rules_does_not_stand_behind_the_drafts_of_others_once
     checked = threading.Event()
     apart._THREAD.submit(checked.wait, 60)
     try:
-        applied = await asyncio.wait_for(apply(conn, acme.tenant_id, CATCH_ALL, "ops"), 20)
+        applied = await asyncio.wait_for(apply(conn, acme.tenant_id, CATCH_ALL, "ops"), 50)
     finally:
         checked.set()
     assert len(applied.changes) > MANY_RULES

@@ -118,7 +118,7 @@ async def test_a_stop_waits_for_what_is_under_way_and_for_what_waits(singles: Gr
     for number in range(2):
         intake.releases[number].set_result(None)
         await turns()
-    await asyncio.wait_for(closing, 10)
+    await asyncio.wait_for(closing, 60)
     assert {"answered 1", "answered 2"} <= dict(intake.seen).keys()
 
 

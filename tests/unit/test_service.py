@@ -322,7 +322,7 @@ def test_whatever_the_services_do_and_whenever_the_stop_comes_all_of_them_end(se
                 await asyncio.sleep(0)
             supervisor.stop()
         supervisor.stop()
-        await asyncio.wait([run], timeout=10)
+        await asyncio.wait([run], timeout=60)
         assert run.done()
         assert run.exception() is None or isinstance(run.exception(), ServiceLost)
         assert asyncio.all_tasks() == before
