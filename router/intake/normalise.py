@@ -46,8 +46,6 @@ HOLDS_BAD_BYTES = worded("is not valid in the encoding of the file; try --encodi
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _NO_ID = worded("is empty: without it the lead cannot be distinguished from others")
 _IDS = ("external_id", "customer_id")
-_AFTER_EMAIL = ("company", "customer_id", "region", "industry", "product", "campaign", "ad_id", "landing_page")
-"""Fields of a file in the order of LeadIn."""
 _DROPPED = ""
 _ATTRIBUTES = "attributes"
 _AS_WRITTEN = (None, "name", "company", _ATTRIBUTES)
@@ -176,7 +174,14 @@ class LeadReader:
             get("name"),
             phone,
             email,
-            *map(get, _AFTER_EMAIL),
+            get("company"),
+            get("customer_id"),
+            get("region"),
+            get("industry"),
+            get("product"),
+            get("campaign"),
+            get("ad_id"),
+            get("landing_page"),
             self._priority(get("priority")),
             self._attributes(extra) if extra else None,
             malformed,
