@@ -75,7 +75,8 @@ update lane set state_token = :state_token, next_wake_key = :next_wake_key, next
  where tenant_id = :tenant_id;
 
 -- name: free_key(tenant_id, first)
--- The first number that no wake key has, from `first` on; a tenant has some thousand keys.
-select n from generate_series(:first::int, :first::int + 1000000) n
+-- The first number that no wake key has, from `first` on; a tenant has some thousand keys. In the list of what is
+-- selected the numbers are made one by one as they are asked for, in `from` all million of them at first.
+select n from (select generate_series(:first::int, :first::int + 1000000) n) numbers
  where not exists (select from wake_key w where w.tenant_id = :tenant_id and w.wake_key = n)
  limit 1;

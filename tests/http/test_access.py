@@ -43,20 +43,21 @@ def address(operation: Operation) -> str:
     return re.sub(r"\{\w+\}", "999999999", operation.path)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.id)
 async def test_no_operation_answers_without_a_token_that_holds(
-    api: Api, conn: asyncpg.Connection, operation: Operation
+    connections: Connections, conn: asyncpg.Connection
 ) -> None:
     tenant = await make_tenant(conn, simple_reps(1))
     expired = await make_token(conn, tenant.tenant_id, expires_at=datetime.now(UTC) - timedelta(seconds=1))
     unknown = str(WrittenToken(tenant.tenant_id, "0123abcd", "x" * 43))
-    for token in ("", "lr_nonsense", unknown, expired, expired[:-1] + "!", "ü"):
-        if not token.isascii():
-            continue
-        reply = await api.ask(operation.method, address(operation), token=token)
-        assert reply.status == 401, (token, reply)
-        assert reply.kind == "application/problem+json"
-        assert reply.headers["WWW-Authenticate"].startswith("Bearer")
+    answered = []
+    for operation in OPERATIONS:
+        async with serving_api(connections) as api:  # a new one: who fails too often is kept away
+            for token in ("", "lr_nonsense", unknown, expired, expired[:-1] + "!"):
+                reply = await api.ask(operation.method, address(operation), token=token)
+                problem = reply.kind == "application/problem+json"
+                if not (reply.status == 401 and problem and reply.headers["WWW-Authenticate"].startswith("Bearer")):
+                    answered.append((operation.id, token, reply))
+    assert not answered
 
 
 def test_without_a_token_only_these_operations_open_with_a_key_of_their_own() -> None:
