@@ -2,11 +2,11 @@
 
 import copy
 import csv
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import IO, NamedTuple, NoReturn
+from typing import IO
 
 from router.domain.worded import Worded, said_by, worded, worded_count
 from router.intake import delimiter as delimiters
@@ -14,10 +14,11 @@ from router.intake import encoding as encodings
 from router.intake.column_names import HeaderUnusable, column_names, in_use, separator_line, unwrapped
 from router.intake.encoding import CARRIED, EncodingUnclear
 from router.intake.file_kind import Kind, as_text
+from router.intake.file_row import Row, is_text, json_row
 from router.intake.json_fields import JsonFields
-from router.intake.json_text import read_json
 from router.intake.table_rows import ODD_END, each_is_a_row, fit, repeats_names
 from router.intake.text_lines import MAX_ROW, FileUnusable, TextLines
+from router.intake.whole_file import refuse_cut_off, refuse_unreadable
 from router.rules.mapping import FIELDS, REJECTED
 
 __all__ = ["FileUnusable", "LeadFile", "Row"]
@@ -28,18 +29,6 @@ RECORD = "rejected_record"
 
 _SAMPLE_LINES = 50
 _SAMPLE_CHARACTERS = 1 << 18
-
-
-class Row(NamedTuple):
-    """One row. `line` is its first line in the file, from 1. `problem`: why it could not be read ("" = it was).
-
-    `original` is what a rejects file says of it, under the columns of `LeadFile.original_columns`.
-    """
-
-    line: int
-    cells: Mapping[str, object]
-    original: list[str]
-    problem: str = ""
 
 
 class LeadFile:
@@ -290,7 +279,7 @@ class LeadFile:
                 "{file}:1: {problem}; the first line must name the columns", file=self.path, problem=said_by(error)
             )
             raise FileUnusable(said) from None
-        if not all(map(_utf8, names)):
+        if not all(map(is_text, names)):
             raise FileUnusable(
                 worded(
                     "{file}:1: a column's name is not a text in {encoding} ({option} names another)",
@@ -307,12 +296,12 @@ class LeadFile:
         rows = bad = 0
         if self.columns is None:
             for _, text in self._json_lines():
-                if self._lines.cut_off and _json_row(0, text).problem:
-                    self._refuse_cut_off(self._lines.number)
+                if self._lines.cut_off and json_row(0, text).problem:
+                    refuse_cut_off(self.path, self._lines.number)
                 rows += 1
-                bad += carried and not _utf8(text)
+                bad += carried and not is_text(text)
             self._longest = self._lines.longest
-            self._refuse_unreadable(rows, bad)
+            refuse_unreadable(self.path, self._source, self.encoding, rows, bad)
             return
         self._wrapped = False
         columns = max(place for place, name in enumerate(self._named) if name) + 1
@@ -331,50 +320,18 @@ class LeadFile:
                 )
             # Nearly all lines end so: asking each whether it is cut off would take longer than reading it.
             if not row_lines[-1].endswith("\n") and self._lines.cut_off and (problem or len(cells) < columns):
-                self._refuse_cut_off(line)
+                refuse_cut_off(self.path, line)
             if line < _LOOKED_AT and not self._wrapped:
                 self._wrapped = any(cell[:2] == '="' for cell in cells)
             if unnamed:
                 used.update(place for place in unnamed if place < len(cells) and cells[place].strip())
             if carried:
                 rows += 1
-                bad += not all(map(_utf8, cells))
+                bad += not all(map(is_text, cells))
         self._longest = self._lines.longest
-        self._refuse_unreadable(rows, bad)
+        refuse_unreadable(self.path, self._source, self.encoding, rows, bad)
         self._named = in_use(self._named, used)
         self.columns = [name for name in self._named if name]
-
-    def _refuse_unreadable(self, rows: int, bad: int) -> None:
-        """A wrong encoding is no matter of single rows."""
-        if 2 * bad <= rows:
-            return
-        with self._source.open("rb") as file:
-            try:
-                likely = encodings.display_name(encodings.of_damaged(file))
-            except EncodingUnclear as error:
-                likely = ", ".join(map(encodings.display_name, error.likely[:3]))
-        name = encodings.display_name(self.encoding)
-        raise FileUnusable(
-            worded(
-                "{file}: {bad:,} of {rows:,} rows are not valid {encoding}; nothing was read. It is probably {likely}: "
-                "name it with {option}, or let it be detected",
-                file=self.path,
-                bad=bad,
-                rows=rows,
-                encoding=name,
-                likely=likely or worded("in another encoding"),
-                option="--encoding",
-            )
-        )
-
-    def _refuse_cut_off(self, line: int) -> NoReturn:
-        raise FileUnusable(
-            worded(
-                "{file}:{line}: the file ends in the middle of this line: it was cut off; get it again, whole",
-                file=self.path,
-                line=line,
-            )
-        )
 
     def _csv_rows(self, columns: list[str]) -> Iterator[Row]:
         named = self._named
@@ -441,7 +398,7 @@ class LeadFile:
             yield self._json_row(line, text)
 
     def _json_row(self, line: int, text: str) -> Row:
-        row = _json_row(line, text)
+        row = json_row(line, text)
         return row if row.problem else row._replace(cells=self._fields.lifted(row.cells))
 
     def _json_lines(self) -> Iterator[tuple[int, str]]:
@@ -467,22 +424,3 @@ def _other_width(cells: int, columns: int) -> Worded:
         cells,
         columns=worded_count("{count:,} column", "{count:,} columns", columns),
     )
-
-
-def _json_row(line: int, text: str) -> Row:
-    original = [text]
-    if not _utf8(text):
-        said = worded("is not valid in the encoding of the file; try --encoding windows-1252")
-        return Row(line, {}, original, said)
-    try:
-        # Lines that were elements of an array once keep their commas.
-        read = read_json(text.removesuffix(","))
-    except (ValueError, RecursionError) as error:
-        return Row(line, {}, original, worded("is not JSON: {why}", why=said_by(error)))
-    if not isinstance(read, dict):
-        return Row(line, {}, original, worded("is not a JSON object"))
-    return Row(line, read, original)
-
-
-def _utf8(name: str) -> bool:
-    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
