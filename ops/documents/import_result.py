@@ -78,6 +78,7 @@ class ImportResult:
             "delimiter": self.file.delimiter if self.file.is_csv else None,
             "sheet": self.file.sheet,
             "notes": list(map(str, self.file.notes)),
+            "notes_parts": list(map(parts_of, self.file.notes)),
             "columns": columns_document(self.file, self.plan),
             "unseen": self.unseen,
             "blank_rows": self.file.blank_rows,
