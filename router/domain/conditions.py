@@ -5,6 +5,7 @@ explanations and differences show of it. Only its words in explanations are else
 """
 
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -14,6 +15,9 @@ from typing import ClassVar
 
 from router.domain.asked import BEGINS, has_beginnings, number_of, number_text
 from router.domain.worded import worded
+
+# Sorting what leads had is worth it for more values than these.
+_FEW = 16
 
 
 class Operator(StrEnum):
@@ -138,7 +142,12 @@ class Prefix(Listed):
         return isinstance(wanted, Present) and wanted.present
 
     def unseen(self, had: frozenset[str]) -> Collection[str]:
-        return [value for value in self.values if not any(one.startswith(value) for one in had)]
+        if len(self.values) <= _FEW:
+            return [value for value in self.values if not any(one.startswith(value) for one in had)]
+        # What begins with a value comes right after it.
+        known = sorted(had)
+        after = ((value, bisect_left(known, value)) for value in self.values)
+        return [value for value, at in after if at == len(known) or not known[at].startswith(value)]
 
 
 @dataclass(frozen=True, slots=True)

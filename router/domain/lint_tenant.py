@@ -8,6 +8,7 @@ from router.domain.calendars import calendars_by_number, differing
 from router.domain.conditions import FactCondition, Listed, OneOf, Range
 from router.domain.coverage import unnamed_groups
 from router.domain.lint import LAST_MINUTE, Finding, Level, Lint, is_never, minute_short
+from router.domain.near_spellings import STEPS, NearSpellings
 from router.domain.phrases import suggestion
 from router.domain.roster import Rep, Roster, one_rep
 from router.domain.ruleset import Rule, Ruleset
@@ -18,8 +19,6 @@ from router.domain.zone_meant import doubt
 
 DAYS_SEEN = 90
 NAMED = 5
-# Looking for near spellings takes milliseconds a value among so many.
-_SPELLINGS = 5_000
 
 Seen = Mapping[str, frozenset[str]]
 """Field to the values, folded, that recent leads had."""
@@ -284,8 +283,11 @@ def lint_dates(ruleset: Ruleset, today: date) -> list[Finding]:
     return found
 
 
-def lint_values(ruleset: Ruleset, seen: Seen | None) -> list[Finding]:
-    """Values that no recent lead had, with the near spelling that leads did have. `seen` None = there was no lead."""
+def lint_values(ruleset: Ruleset, seen: Seen | None, steps: int = STEPS) -> list[Finding]:
+    """Values that no recent lead had, with the near spelling that leads did have. `seen` None = there was no lead.
+
+    Near spellings are looked for in at most so many `steps`; from which rule on that was not enough is said.
+    """
     if seen is None:
         message = worded(
             "no lead arrived in the last {days} days, so condition values could not be checked", days=DAYS_SEEN
@@ -296,8 +298,9 @@ def lint_values(ruleset: Ruleset, seen: Seen | None) -> list[Finding]:
     other: dict[str, set[str]] = {}
     for field, value, _ in ruleset.synonyms:
         other.setdefault(field, set()).add(value)
-    reported = set[str]()
+    reported, near = set[str](), NearSpellings(steps)
     for number, rule in enumerate(ruleset.rules):
+        was_stopped = near.stopped
         for condition in rule.match.facts:
             path = f"rules[{number}].match.{condition.field}"
             had = seen.get(condition.reads, frozenset())
@@ -309,7 +312,13 @@ def lint_values(ruleset: Ruleset, seen: Seen | None) -> list[Finding]:
             elif isinstance(condition, Range):
                 found += _no_number(path, rule, condition, had)
             else:
-                found += _unseen(path, rule, condition, had, frozenset(other.get(condition.field, ())))
+                found += _unseen(path, rule, condition, had, frozenset(other.get(condition.field, ())), near)
+        if near.stopped and not was_stopped:
+            message = worded(
+                "near spellings of values that no lead had were not looked for from this rule on, since it takes too "
+                "long"
+            )
+            found.append(Finding(Level.HINT, Lint.NOT_CHECKED, f"rules[{number}]", message, rule.name))
     return found
 
 
@@ -356,7 +365,12 @@ def _column(field: str) -> str:
 
 
 def _unseen(
-    path: str, rule: Rule, condition: FactCondition, had: frozenset[str], synonyms: frozenset[str]
+    path: str,
+    rule: Rule,
+    condition: FactCondition,
+    had: frozenset[str],
+    synonyms: frozenset[str],
+    near: NearSpellings,
 ) -> Iterator[Finding]:
     """`synonyms` come as their words, which the condition has, too."""
     asked = {"days": str(DAYS_SEEN), "field": condition.field}
@@ -387,7 +401,7 @@ def _unseen(
         return
     others = sorted(had - condition.values) if unseen else []
     for value in unseen[:NAMED]:
-        meant = suggestion(value, others, cutoff=0.75) if len(others) <= _SPELLINGS else None
+        meant = near.of(value, others)
         level = Level.WARNING if meant else Level.HINT
         said = worded('no lead of the last {days} days had {field} "{value}"', value=value, **asked)
         yield Finding(level, Lint.UNSEEN_VALUE, path, _did_you_mean(said, meant), rule.name)

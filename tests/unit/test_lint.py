@@ -3,9 +3,12 @@
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ops.console.in_language import said_in
 from ops.text.translation import translator
+from router.domain.conditions import Prefix
 from router.domain.lint import Finding, Level, Lint, lint_rules
 from router.domain.lint_tenant import Seen, lint_groups, lint_values
 from router.domain.roster import Rep, Roster
@@ -206,3 +209,27 @@ def test_many_values_that_no_lead_had_are_told_in_part() -> None:
     told = [one.message for one in in_chinese(lint_values(ruleset(group("a", f"region: [{many}]")), SEEN))]
     assert len(told) == 6
     assert told[-1] == "no lead of the last 90 days had 95 more of these values of region"
+
+
+def test_looking_for_near_spellings_ends_and_says_from_which_rule_on_none_was_looked_for() -> None:
+    seen: Seen = {"region": frozenset(f"town {number}" for number in range(100))}
+    rules = ruleset(*(group(f"g{number}", f"region: twon {number}") for number in range(8)))
+    whole = lint_values(rules, seen)
+    assert all('did you mean "' in one.message for one in whole) and len(whole) == 8
+    some = in_chinese(lint_values(rules, seen, steps=30_000))
+    assert some == lint_values(rules, seen, steps=30_000)
+    [end] = [one for one in some if one.lint is Lint.NOT_CHECKED]
+    place = int(end.path.removeprefix("rules[").removesuffix("]"))
+    assert 0 < place < 7 and some[:place] == whole[:place], "what came before was looked for"
+    assert [one.level for one in some[place:]] == [Level.HINT] * (9 - place)
+
+
+@given(
+    values=st.frozensets(st.text("abc", min_size=1, max_size=3), min_size=1, max_size=30),
+    had=st.frozensets(st.text("abcd", max_size=4), max_size=30),
+)
+def test_beginnings_that_no_lead_had_are_the_same_however_many_are_asked_for(
+    values: frozenset[str], had: frozenset[str]
+) -> None:
+    unseen = {value for value in values if not any(one.startswith(value) for one in had)}
+    assert set(Prefix("region", values).unseen(had)) == unseen
