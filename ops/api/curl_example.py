@@ -34,7 +34,7 @@ def curl_example(path: str, method: str, operation: Json, schemas: Json) -> str:
     query = [
         f"{one['name']}={_sample(one['schema'], one['name'], schemas)}"
         for one in operation["parameters"]
-        if one["in"] == "query" and one["required"]
+        if one["in"] == "query" and (one["required"] or "examples" in one["schema"])
     ]
     where = f'"$API{path}' + (f"?{'&'.join(query)}" if query else "") + '"'
     token = [] if operation.get("security") == [] else ['-H "Authorization: Bearer $TOKEN"']

@@ -36,12 +36,18 @@ class EventsQuery(msgspec.Struct, frozen=True):
 
     after: (
         Annotated[
-            str, Meta(max_length=40, description="`cursor` of the page before; oldest, newest, or 0 for the first ever")
+            str,
+            Meta(
+                max_length=40,
+                description="`cursor` of the page before; oldest, newest, or 0 for the first ever",
+                examples=["oldest"],
+            ),
         ]
         | None
     ) = None
     since: Annotated[
-        Moment | None, Meta(description="Instead of `after`: begin with the first event that happened since")
+        Moment | None,
+        Meta(description="Instead of `after`: begin with what happened since then (a time with its offset from UTC)"),
     ] = None
     limit: Annotated[int, Meta(ge=1, le=5000)] = 1000
     type: Annotated[str, Meta(max_length=500, description="Only these types, such as lead.assigned,lead.ended")] = ""
@@ -143,9 +149,9 @@ def operations() -> list[Operation]:
             path="/v1/events",
             summary="What became of leads, in order, from a cursor on",
             description=(
-                "Nothing ever appears before a cursor that was returned. A cursor is good for as long as events are "
-                "kept; an older one is refused with 410, never answered with a gap; so is `since`, where events of "
-                "then are gone."
+                "Either `after` or `since` is needed. Nothing ever appears before a cursor that was returned. A cursor "
+                "is good for as long as events are kept; an older one is refused with 410, never answered with a gap; "
+                "so is `since`, where events of then are gone."
             ),
             handler=read,
             answers={200: EventsDocument},

@@ -69,8 +69,8 @@ class LeadsQuery(PageQuery, frozen=True, kw_only=True):
     rep: Annotated[RepId | None, Meta(description="Whose leads they are now")] = None
     group: Annotated[str, Meta(max_length=200, description="They wait for this group")] | None = None
     source: Annotated[str, Meta(max_length=200)] | None = None
-    since: Annotated[Moment | None, Meta(description="Accepted since")] = None
-    until: Annotated[Moment | None, Meta(description="Accepted before")] = None
+    since: Annotated[Moment | None, Meta(description="Accepted since then (a time with its offset from UTC)")] = None
+    until: Annotated[Moment | None, Meta(description="Accepted before then (a time with its offset from UTC)")] = None
 
 
 _STANDINGS: Mapping[str, frozenset[Standing]] = {

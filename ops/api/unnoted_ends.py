@@ -63,7 +63,7 @@ class UnnotedEnds:
                 noted = await record.note_end()
             except Exception:
                 # A fault of ours with one of them is not the others'.
-                log.exception("end of job not noted", job=job_id)
+                log.exception("noting the end of a job failed", job=job_id)
                 return False
         if noted is None:
             return False

@@ -36,7 +36,9 @@ def doctor_without_notes(document: Mapping[str, Any]) -> dict[str, Any]:
     """The document of `doctor`, without the reasons of pauses in sentences and proofs, of mutes, and in the changes of
     the hour before.
     """
-    return {**document, "findings": [_finding(one) for one in document["findings"]]}
+    shown = {**document, "findings": [_finding(one) for one in document["findings"]]}
+    # What no person wrote: a `why` in the parts of these sentences would be taken for a note, and go from all texts.
+    return shown | ({"checks": [{**one, "parts": None} for one in document["checks"]]} if "checks" in document else {})
 
 
 def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:

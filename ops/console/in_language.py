@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ops.api.ids import UnknownId
 from ops.text.translation import N_, Say
 from router.domain.worded import parts_of
 from router.http.problems import Refused
@@ -40,7 +41,10 @@ def said_in(text: str, say: Say) -> Shown:
 
 
 def detail_in(refused: Refused, say: Say) -> Shown:
-    """What a refusal says."""
+    """What a refusal says, without the addresses that are for users of the API."""
+    if isinstance(refused, UnknownId):
+        on_pages = refused.id_kind.on_pages
+        return said_in(refused.why, say) if on_pages is None else Shown(say.gettext(on_pages), "")
     in_language = getattr(refused, "translated", False)
     return Shown(refused.detail, "") if in_language else said_in(refused.detail, say)
 

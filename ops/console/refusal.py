@@ -79,14 +79,10 @@ def _in_own_words(view: View, refused: Refused, error: Exception) -> Refused:
     """Without the commands and addresses that are for users of the API and of the command line."""
     if isinstance(error, web.HTTPNotFound):
         return Said(refused.kind, view.say.gettext(_NO_PAGE), headers=refused.headers)
-    detail = refused.detail
-    if isinstance(refused, UnknownId):
-        if refused.id_kind.on_pages is not None:
-            return Said(refused.kind, view.say.gettext(refused.id_kind.on_pages), headers=refused.headers)
-        detail = refused.why
-    if isinstance(refused.__cause__, RepUnknown) and "lead-router" in detail:
+    said = refused.why if isinstance(refused, UnknownId) else refused.detail
+    if isinstance(refused.__cause__, RepUnknown) and "lead-router" in said:
         return Said(refused.kind, view.say.gettext(_NO_REP), headers=refused.headers)
-    return refused if detail == refused.detail else Refused(refused.kind, detail, headers=refused.headers)
+    return refused
 
 
 def as_refused(request: web.Request, error: Exception) -> Refused:

@@ -144,10 +144,10 @@ def _query(
 
 
 def _not_null(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A parameter is left out; it is never null."""
+    """A parameter is left out; it is never null. What is said of the parameter goes before what is said of its kind."""
     kinds = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
     shown = {name: value for name, value in schema.items() if name != "anyOf" and (name, value) != ("default", None)}
-    return {**shown, **(kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {})}
+    return {**shown, **(kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {}), **shown}
 
 
 def _headers(operation: Operation) -> list[dict[str, Any]]:

@@ -87,3 +87,14 @@ async def test_errors_are_said_in_words_of_the_page(
         ):
             assert (answer.status, words in answer.words) == (status, True), answer.words
             assert not any(one in answer.words for one in ("openapi", "`str`", "lead-router"))
+
+
+@pytest.mark.parametrize(("language", "no_rep"), [("en", "there is no rep 'r999'"), ("zh", "没有销售 'r999'")])
+async def test_a_handover_that_cannot_be_says_so_without_addresses_of_the_api(
+    served: Served, conn: asyncpg.Connection, language: str, no_rep: str
+) -> None:
+    async with served.browser(await make_token(conn), language) as browser:
+        for asked, words in (("to=r999", no_rep), ("to=r002&lead=abc", "4711")):
+            page = await browser.get(f"/reps/r001/handover?way=rep&{asked}")
+            [said] = [one.text for one in page.tags if one.attributes.get("role") == "alert"]
+            assert (page.status, words in said, "/v1/" in page.text) == (404, True, False), said

@@ -5,6 +5,7 @@ import re
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from ops.api.curl_example import curl_example
 from ops.api.operations import api_operations
 from ops.api.page import DOCS, document, files
 
@@ -40,3 +41,11 @@ def test_every_reference_of_the_description_is_in_it() -> None:
     described = document()
     names = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(described)))
     assert names == set(described["components"]["schemas"])
+
+
+def test_a_parameter_is_described_as_itself_and_the_example_of_events_can_be_typed() -> None:
+    """One of two parameters is needed: without either the request is refused."""
+    reads = document()["paths"]["/v1/events"]["get"]
+    said = {one["name"]: one["schema"].get("description", "") for one in reads["parameters"]}
+    assert said["since"].startswith("Instead of `after`")
+    assert curl_example("/v1/events", "get", reads, {}).endswith('"$API/v1/events?after=oldest"')

@@ -1,13 +1,18 @@
 """Nothing leaves in an archive that must not leave, and what a diagnosis needs stays."""
 
 import json
+from datetime import UTC, datetime
 from time import process_time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ops.bundle.notes import doctor_without_notes
 from ops.bundle.redact import LEFT_OUT, Redactor, notes_in, secrets_in
+from ops.doctor.document import document
+from ops.doctor.look import Checked
+from router.domain.worded import worded
 
 
 @pytest.mark.parametrize(
@@ -224,3 +229,11 @@ def test_a_long_line_of_anything_is_masked_in_time(piece: str) -> None:
     begin = process_time()
     Redactor().log_line("://" + piece * (50_000 // len(piece)))
     assert process_time() - begin < 5
+
+
+def test_why_a_check_does_not_apply_is_no_note_of_a_person_and_stays() -> None:
+    why = "No such file or directory"
+    said = worded("the server's files are not to be seen from here: {why}", why=why)
+    shown = doctor_without_notes(document((), [Checked("disk_filling", not_applicable=said)], datetime.now(UTC)))
+    assert list(notes_in(shown)) == []
+    assert shown["checks"][0]["why"] == str(said)
