@@ -32,6 +32,9 @@ LEAD = IdKind(
         "it by its external id, phone or e-mail, too"
     ),
 )
+LEAD_OF_REP = IdKind(
+    LEAD.what, LEAD.example, LEAD.found, N_("there is no such lead among yours; the page My leads lists them")
+)
 BATCH = IdKind(
     worded("batch"),
     "12",
@@ -85,8 +88,10 @@ class UnknownId(Refused):
 
 def number_of(text: str, id_kind: IdKind) -> int:
     """A number in an address. Raises UnknownId: what is not a number is not there."""
-    if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER:
-        return int(text)
+    if text.isascii() and text.isdecimal():
+        if len(text) <= LONGEST_NUMBER:
+            return int(text)
+        raise not_there(id_kind, text[:40])
     raise UnknownId(
         id_kind,
         worded(

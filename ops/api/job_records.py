@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from router.domain.worded import worded
 from router.store.connections.connections import Connections, Part
 from router.store.errors import TRANSIENT_ERRORS, ConnectionsInUse, Trouble, trouble_of
 from router.store.jobs import JobEnd, RunsElsewhere, add_ended, is_ended, note_begin, note_end, note_progress
@@ -195,13 +196,14 @@ def _is_busy(error: Exception) -> bool:
 
 def _why_not_begun(error: Exception) -> str:
     busy = (
-        f"all database connections were in use for {_PATIENCE_S + _IN_USE_PATIENCE_S:g} s"
+        worded("all database connections were in use for {seconds:g} s", seconds=_PATIENCE_S + _IN_USE_PATIENCE_S)
         if isinstance(error, ConnectionsInUse)
-        else "another session has locked the table of jobs"
+        else worded("another session has locked the table of jobs")
     )
-    return (
-        f"nothing was started: {busy}, so it could not be seen whether another job of this kind runs for this tenant; "
-        "try again in a while"
+    return worded(
+        "nothing was started: {busy}, so it could not be seen whether another job of this kind runs for this tenant; "
+        "try again in a while",
+        busy=busy,
     )
 
 

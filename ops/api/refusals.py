@@ -93,7 +93,8 @@ def refusals(call: Call, locked: str = _SOMETHING) -> Iterator[None]:
 def _not_there(call: Call, error: Exception) -> Refused:
     """Who may look at all leads of the tenant is shown where the id is found."""
     words = words_for(call, said_by(error))
-    id_kind = next((kind for of, kind in _ID_KINDS.items() if isinstance(error, of)), None)
+    # Only of what is really not there: more precise errors say themselves what is to be done.
+    id_kind = _ID_KINDS.get(type(error))
     if id_kind is None or not call.token.may(Permission.READ):
         return Refused(Kind.NOT_FOUND, words)
     return not_there(id_kind, "", words)

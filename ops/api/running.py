@@ -358,7 +358,7 @@ def _runs_already(kind: JobKind, job_id: str, *, elsewhere: bool) -> Refused:
 
 def _refusal(kind: JobKind, error: RunsElsewhere | NotBegun) -> Refused:
     if isinstance(error, NotBegun):
-        return busy(str(error), 5)
+        return busy(said_by(error), 5)
     return _runs_already(kind, error.job_id, elsewhere=True)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ops.cli.screen import Screen
 
 _LIMIT = 10
+_WORDS = {str(reason): words for reason, words in REASONS.items()}
 _DETAIL = 160
 """Letters of a sentence that are shown; `--json` and `lead-router why` have all of it."""
 
@@ -57,7 +58,7 @@ async def parked(context: Context, tenant_name: str | None, reason: str | None, 
         tenants = [await require_tenant(conn, tenant_name)] if tenant_name else await all_tenants(conn)
         found = await find_parked(conn, presence, tenants, reason, limit)
     if as_json:
-        print_json(document(found, {str(key): words for key, words in REASONS.items()}))
+        print_json(document(found, _WORDS))
     else:
         _print(found, reason)
 
@@ -81,7 +82,8 @@ def _print_tenant(out: "Screen", of: ParkedOfTenant, now: datetime) -> None:
         part = one.counted
         since = f"oldest {_ago(part.oldest, now)}, newest {_ago(part.newest, now)}"
         lately = f"{part.last_hour:,} in the last hour, {part.last_day:,} in the last day"
-        words = REASONS.get(Reason(part.reason), "")
+        # A newer release may have parked for a reason that this one does not know.
+        words = _WORDS.get(part.reason, "")
         out.print(f"{part.reason}: {count(part.leads, 'lead')}, {words}; {since}; {lately}", style="bold")
         for it in one.details:
             if it.detail:

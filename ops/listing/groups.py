@@ -16,6 +16,7 @@ from router.domain.engine import NO_CAP, Engine
 from router.domain.roster import MILLI, Rep
 from router.domain.targets import read_targets
 from router.domain.text import fold
+from router.domain.worded import worded
 from router.drain.lane_state import LaneState
 from router.drain.presence import Presence, Unsure
 from router.drain.present_state import present_state
@@ -183,7 +184,13 @@ async def _read(
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         now = await tenant_now(conn, tenant_id)
         if not now.versions[0]:
-            raise RulesMissing(f"tenant {now.name} has no rules yet: lead-router rules apply FILE --tenant {now.name}")
+            raise RulesMissing(
+                worded(
+                    "tenant {tenant} has no rules yet: lead-router rules apply FILE --tenant {same}",
+                    tenant=now.name,
+                    same=now.name,
+                )
+            )
         engine = await (engines or Engines(1)).get(conn, tenant_id, now.versions)
         state = await present_state(conn, presence, tenant_id, now.name, engine, now.now)
         return now, state, waiting_by_group(await waiting_counts(conn, tenant_id, None), now.versions[0])

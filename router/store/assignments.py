@@ -27,6 +27,10 @@ class LeadUnknown(LookupError):
         return str(self.args[0])
 
 
+class LeadInNoState(LeadUnknown):
+    """The lead is stored, and is in none of the states: a broken promise, which `lead-router audit` reports."""
+
+
 class NotAssigned(Exception):
     """The lead has no rep now, so nothing can be ended; the message says where it is."""
 
@@ -88,10 +92,10 @@ async def lead_numbered(conn: Connection, tenant_id: int, lead_id: int) -> Found
 
 
 async def place_of(conn: Connection, lead: FoundLead) -> tuple[str, int | None]:
-    """(state, rep number if assigned). Raises LeadUnknown."""
+    """(state, rep number if assigned). Raises LeadInNoState."""
     row = await _SQL.place_of.row(conn, tenant_id=lead.tenant_id, lead_id=lead.lead_id)
     if row is None:
-        raise LeadUnknown(worded("lead {lead} is in no state; run lead-router audit", lead=lead.lead_id))
+        raise LeadInNoState(worded("lead {lead} is in no state; run lead-router audit", lead=lead.lead_id))
     return row["state"], row["rep_no"]
 
 

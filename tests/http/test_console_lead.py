@@ -89,6 +89,19 @@ async def test_errors_are_said_in_words_of_the_page(
             assert not any(one in answer.words for one in ("openapi", "`str`", "lead-router"))
 
 
+async def test_an_action_on_a_lead_in_no_state_says_so_and_not_that_there_is_no_such_lead(
+    served: Served, conn: asyncpg.Connection
+) -> None:
+    tenant_id = await conn.fetchval("select tenant_id from tenant where name = 'acme'")
+    await Tenancy(conn, tenant_id).accept([lead(2)])
+    number = await conn.fetchval("select lead_id from lead where external_id = 'e2'")
+    async with served.browser(await make_token(conn)) as browser:
+        page = await browser.get(f"/leads/{number}")
+        await conn.execute("delete from lead_pool where lead_id = $1", number)
+        answer = await browser.send(page, f"/leads/{number}/assign", to="r001", note="")
+    assert f"lead {number} is in no state; run lead-router audit" in answer.words, answer.words
+
+
 @pytest.mark.parametrize(("language", "no_rep"), [("en", "there is no rep 'r999'"), ("zh", "没有销售 'r999'")])
 async def test_a_handover_that_cannot_be_says_so_without_addresses_of_the_api(
     served: Served, conn: asyncpg.Connection, language: str, no_rep: str

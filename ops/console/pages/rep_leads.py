@@ -5,7 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from ops.api.assignments import HeldPage
-from ops.api.ids import LEAD, number_of
+from ops.api.ids import LEAD_OF_REP, number_of
 from ops.console.pages.reps import path_of, switch, switched_words
 from ops.console.refusal import Said
 from ops.console.view import View
@@ -51,7 +51,7 @@ async def leads_of_rep_csv(view: View) -> web.Response:
 async def my_lead(view: View) -> web.Response:
     """One of the own leads: who it is, what happened to it, and how it can end."""
     own_rep(view)
-    call, number = view.call(), number_of(view.request.match_info["lead"], LEAD)
+    call, number = view.call(), number_of(view.request.match_info["lead"], LEAD_OF_REP)
     document = await view.ask("get_lead", path={"id": str(number)})
     async with call.connection() as conn:
         description = await why(conn, FoundLead(call.tenant.tenant_id, number), most_changes=0)
