@@ -60,6 +60,8 @@ class JobRecord:
         self._now_s = now_s
         self._connections = connections
         self._begun = self._cancelled = False
+        self._noting = asyncio.Lock()
+        self._noted: bool | None = None
 
     @property
     def has_file(self) -> bool:
@@ -144,17 +146,20 @@ class JobRecord:
         return None
 
     async def note_end(self) -> bool | None:
-        """Notes it once, as `end` does. Doing so again changes nothing: there is one row for each job. A file is made
-        ready only where there is a connection: that takes seconds of a processor each time.
+        """Notes it once, as `end` does, for all who ask at the same time: who came later would find its file handed
+        over, and note that there is none. A file is made ready only where there is a connection: that takes seconds of
+        a processor each time.
         """
-        try:
-            if self._job.made is not None:
-                async with self._connection():
-                    pass
-            return await self._note_end(await self._end())
-        except _ERRORS as error:
-            self._not_noted(error)
-            return None
+        async with self._noting:
+            if self._noted is None:
+                try:
+                    if self._job.made is not None:
+                        async with self._connection():
+                            pass
+                    self._noted = await self._note_end(await self._end())
+                except _ERRORS as error:
+                    self._not_noted(error)
+            return self._noted
 
     def _not_noted(self, error: Exception) -> None:
         log.info("end of job not noted", job=self._job.job_id, error=mask_passwords(str(error)))

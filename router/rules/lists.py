@@ -1,6 +1,6 @@
 """Lists of values in files of their own, which conditions of a rules file name with `in_file`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -10,6 +10,8 @@ from router.domain.worded import worded
 MAX_LISTED = 100_000
 MAX_LIST_BYTES = 4_000_000
 """Of all lists of a ruleset together: they are stored with each of its versions."""
+MAX_JOINED = 100 * MAX_LISTED
+"""Values of the lists that conditions name together: each combination is a set of its own, in each router's memory."""
 MAX_VALUE = 1_000
 
 _COMMENT = "#"
@@ -84,6 +86,27 @@ class Lists:
     texts: dict[str, str] = field(default_factory=dict)
     _values: dict[tuple[str, Form], frozenset[str]] = field(default_factory=dict)
     _bytes: int = 0
+    _joined: dict[tuple[tuple[str, ...], Form], frozenset[str]] = field(default_factory=dict)
+    _joined_values: int = 0
+
+    def together(self, names: Collection[str], form: Form = fold) -> frozenset[str]:
+        """The values of several lists; who names the same ones has the same set. Raises ListError."""
+        if len(names) == 1:
+            return self.values(next(iter(names)), form)
+        key = tuple(sorted(names)), form
+        if key not in self._joined:
+            lists = [self.values(name, form) for name in key[0]]
+            self._joined_values += sum(map(len, lists))
+            if self._joined_values > MAX_JOINED:
+                raise ListError(
+                    worded(
+                        "the combinations of lists that conditions name together have more than {limit:,} values; "
+                        "write lists that are often named together into one file",
+                        limit=MAX_JOINED,
+                    )
+                )
+            self._joined[key] = frozenset().union(*lists)
+        return self._joined[key]
 
     def values(self, name: str, form: Form = fold) -> frozenset[str]:
         """In the form in which the values of a field are compared, folded for most. Raises ListError."""

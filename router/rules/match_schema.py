@@ -163,21 +163,24 @@ def _number(at: At) -> Decimal:
 
 def _listed(field: str, at: At) -> tuple[frozenset[str], tuple[str, ...]]:
     """The values of all the files together, and their names."""
-    found: list[tuple[str, frozenset[str]]] = one_or_many(at, partial(_list, form_of(field)))
-    names = tuple(sorted({name for name, _ in found}))
-    # One file is what most conditions name: all of them then share one set.
-    values = found[0][1] if len(names) == 1 else frozenset().union(*(values for _, values in found))
-    return values, names
+    form = form_of(field)
+    names = set(one_or_many(at, partial(_list, form)))
+    try:
+        return at.lists.together(names, form), tuple(sorted(names))
+    except ListError as error:
+        raise Wrong(said_by(error)) from None
 
 
-def _list(form: Form, at: At) -> tuple[str, frozenset[str]]:
+def _list(form: Form, at: At) -> str:
+    """The name of a list that is one."""
     name = text(at)
     try:
-        return name, at.lists.values(name, form)
+        at.lists.values(name, form)
     except ListError as error:
         said = said_by(error)
         short = shorten(said, 300)
         raise Wrong(said if said == short else short) from None
+    return name
 
 
 def _priorities(at: At) -> frozenset[int] | PriorityRange:

@@ -75,8 +75,8 @@ async def _say_still_here(conn: Connection, in_transaction: bool) -> None:
 
 
 def takes_long(source: str) -> bool:
-    """Whether reading the text of rules may take long: with an anchor a short one can have very many values."""
-    return len(source) > LONG_TEXT or "&" in source
+    """Whether reading the text of rules may take long: with anchors or lists a short one has very many values."""
+    return len(source) > LONG_TEXT or "&" in source or "in_file" in source
 
 
 async def read_apart(source: str, file: str, lists: ReadList = no_lists, conn: Connection | None = None) -> RulesFile:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from router.domain.lint import Finding, Level, Lint, lint_rules
+from router.domain.worded import worded
 from router.rules.file import RulesFile
 from router.store.apart import apart, has_many
 from router.store.rules_lint import lint_lent
@@ -83,8 +84,11 @@ async def apply_checked(
                 if if_version is not None:
                     raise
     raise RulesBusy(
-        f"others applied rules of this tenant {_ATTEMPTS} times while these were checked; nothing was changed, "
-        "try again"
+        worded(
+            "others applied rules of this tenant {count} times while these were checked; nothing was changed, "
+            "try again",
+            count=_ATTEMPTS,
+        )
     )
 
 

@@ -224,3 +224,32 @@ async def test_a_job_that_is_ended_before_its_first_step_keeps_nobody_waiting(
     assert starting.done(), "the request is answered"
     job = await starting
     assert (job.state, "was stopped" in (job.error or "")) == ("failed", True)
+
+
+async def test_a_file_of_rejected_rows_is_kept_where_two_note_the_end_of_its_job_at_once(
+    connections: Connections, acme: Tenancy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.api.job_records._TRIES", 1)
+    monkeypatch.setattr("ops.api.unnoted_ends.backoff_s", lambda *_, **__: 3600.0)
+    flaky, jobs = FlakyConnections(connections), Jobs()
+    call: Any = Caller(flaky, Named(acme.tenant_id, "acme"))
+
+    async def work(job: Job) -> dict[str, Any]:
+        file = TemporaryFile()  # noqa: SIM115 - the job has it until its end is noted
+        file.write(b"id;reason\n1;no region\n")
+        file.flush()
+        job.made, job.made_name = JobFile("r.csv", file, "utf-8"), "r.csv"
+        return {"ok": True}
+
+    job = await jobs.start("check_import", call, work)
+    assert job.task is not None
+    await job.task
+    record = jobs._unnoted.of(job.job_id)
+    assert record is not None
+    flaky.away = False
+    assert await jobs._unnoted.note_all()
+    assert job.made is None, "the file is the database's from now on"
+    # As the next job of the kind does, which began to wait for a connection before.
+    assert await record.note_end()
+    assert await acme.conn.fetchval("select file_name = 'r.csv' and file_bytes > 0 from job")
+    await jobs.stop(5.0)

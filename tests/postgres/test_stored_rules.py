@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from router.domain.ruleset import Ruleset
+from router.domain.worded import Worded, said_by
 from router.rules.file import RulesError, read_rules
 from router.rules.stored import as_written
 from router.runtime.connections_watch import ConnectionsService
@@ -395,8 +396,9 @@ async def test_when_other_instances_apply_rules_all_the_time_that_is_said_and_no
         return Given(read_rules(CATCH_ALL, "f"))
 
     found = await tenant_named(conn, "acme")
-    with pytest.raises(RulesBusy, match="others applied rules of this tenant 6 times while these were checked"):
+    with pytest.raises(RulesBusy, match="others applied rules of this tenant 6 times while") as raised:
         await apply_checked(keeping(conn), found, CATCH_ALL, read, "ops", anyway=True)
+    assert isinstance(said_by(raised.value), Worded), "the console says it in its language"
     assert len(looked_at) == 6
     assert {one.author for one in await history(conn, acme.tenant_id, 6)} == {"other"}
     await other.close()

@@ -94,3 +94,21 @@ def test_priorities_from_and_to_are_included() -> None:
     match = read_rules(rules("priority: {from: 3, to: 9, not: [5]}"), "r").ruleset.rules[0].match
     assert match.priority == PriorityRange(3, 9, frozenset({5}))
     assert [n for n in range(12) if n in match.priority] == [3, 4, 6, 7, 8, 9]
+
+
+def test_rules_that_name_the_same_lists_share_one_set_and_all_combinations_have_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A set of its own for each rule would take gigabytes: of a few short rules that name one long list each."""
+    monkeypatch.setattr("router.rules.lists.MAX_JOINED", 6)
+    lists = stored_lists({"long.txt": "a\nb", "x.txt": "x", "y.txt": "y", "z.txt": "z"})
+
+    def ruleset(*named: str) -> str:
+        lines = [f"match: {{region: {{in_file: [{one}]}}}}, assign_to: group:g" for one in named]
+        return "rules:\n" + "".join(f"  - {{name: r{number}, {line}}}\n" for number, line in enumerate(lines))
+
+    found = read_rules(ruleset("long.txt, x.txt", "x.txt, long.txt, x.txt", "long.txt, y.txt"), "f", lists)
+    first, same, _ = (rule.match.one_of[0].values for rule in found.ruleset.rules)
+    assert first is same and first == {"a", "b", "x"}
+    with pytest.raises(RulesError, match=r"f:4: rules\[2\]\.match\.region.* more than 6 values"):
+        read_rules(ruleset("long.txt, x.txt", "long.txt, y.txt", "long.txt, z.txt"), "f", lists)
