@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import click
+import structlog
 from click.testing import CliRunner, Result
 
 from ops.cli.context import Context
@@ -28,6 +30,9 @@ class CommandLine:
         self._context = Context(settings or Settings(), servers)
 
     async def run(self, *arguments: str) -> Result:
+        if not structlog.is_configured():
+            # As in a process of its own: a line of the log, such as how far a long import is, is not in the document.
+            structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
         return await asyncio.to_thread(CliRunner().invoke, self._command, arguments, obj=self._context)
 
     async def json(self, *arguments: str, code: int = 0) -> Any:
