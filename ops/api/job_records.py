@@ -28,11 +28,7 @@ MAX_RESULT = 1_000_000
 """Characters of JSON: a longer result stays in the instance that has it."""
 MAX_FILE = 20_000_000
 """Bytes, as it is stored: a longer file stays in the instance that made it, for an hour."""
-_TAKEN = (
-    "it was started while this instance could not reach the database, and another one of its kind runs: job {other}. "
-    "What this one did stays done; start it again for the rest when that one is over"
-)
-_GIVEN_UP = (
+_GIVEN_UP = worded(
     "this instance could not note it in the database for too long, so it counted as failed, and another one of its "
     "kind may have been begun. What it did stays done; start it again for the rest"
 )
@@ -90,7 +86,7 @@ class JobRecord:
                 with suppress(*_ERRORS):
                     await self._note()
             except RunsElsewhere as error:
-                self._cancel(_TAKEN.format(other=error.job_id))
+                self._cancel(_taken(error.job_id))
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
@@ -197,6 +193,14 @@ def _between_s(number: int) -> float:
 def _is_busy(error: Exception) -> bool:
     """Whether the database is there: all connections are in use, or others have locked what is needed."""
     return isinstance(error, ConnectionsInUse) or trouble_of(error) is Trouble.LOCK_CONFLICT
+
+
+def _taken(other_id: str) -> str:
+    return worded(
+        "it was started while this instance could not reach the database, and another one of its kind runs: job "
+        "{other}. What this one did stays done; start it again for the rest when that one is over",
+        other=other_id,
+    )
 
 
 def _why_not_begun(error: Exception) -> str:

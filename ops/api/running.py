@@ -18,8 +18,8 @@ from ops.api.personal import seen_by, words_for
 from ops.api.unnoted_ends import UnnotedEnds
 from ops.documents.file_import import CannotImport
 from ops.replay.overrides import BadOverride
-from router.domain.phrases import duration
 from router.domain.worded import parts_of, said_by, worded
+from router.domain.worded_phrases import worded_duration
 from router.http.operations import Answer, Call
 from router.http.problems import Kind, Refused, busy
 from router.manual.merge_customers import CannotMerge
@@ -348,11 +348,16 @@ class Jobs:
 
 
 def _runs_already(kind: JobKind, job_id: str, *, elsewhere: bool) -> Refused:
-    words = (
-        f"a job of this kind ({kind}) runs for this tenant already: job {job_id}; wait until it is over, or cancel it"
+    words = worded(
+        "a job of this kind ({kind}) runs for this tenant already: job {job}; wait until it is over, or cancel it",
+        kind=kind,
+        job=job_id,
     )
     if elsewhere:
-        words += f" (if the instance that ran it was killed, it is over {duration(SILENT_S)} after its last sign)"
+        words += worded(
+            " (if the instance that ran it was killed, it is over {lasts} after its last sign)",
+            lasts=worded_duration(SILENT_S),
+        )
     return Refused(Kind.CONFLICT, words)
 
 
