@@ -14,15 +14,7 @@ READING = frozenset(
         *("customers:show", "customers:shared", "customers_check:check"),
         *("sources:list_", "sources:show", "sources_preview:preview"),
         *("webhooks:list_", "webhooks_again:dead", "journal:list_", "journal:show"),
-        *(
-            "status:status",
-            "parked:parked",
-            "why:why",
-            "audit:audit",
-            "replay:replay_",
-            "changes:changes",
-            "events:events",
-        ),
+        *("status:status", "parked:parked", "why:why", "audit:audit", "changes:changes", "events:events"),
         *("replay:replay_", "capacity:capacity", "runbook:runbook", "bundle:bundle", "doctor:doctor"),
         "doctor_mutes:mutes",
     )
