@@ -37,7 +37,7 @@ def runs(pid: int) -> bool:
         return False
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal is Linux's")
+@pytest.mark.skipif(sys.platform != "linux", reason="a process can watch another one on Linux")
 async def test_the_service_ends_in_order_when_who_started_it_is_killed(database_url: str, tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", OBSERVER, database_url, str(tmp_path)), cwd=PROJECT, stdout=asyncio.subprocess.PIPE
