@@ -310,9 +310,15 @@ async def test_rules_that_are_applied_over_http_keep_no_connection_from_others_a
 
 
 async def test_where_another_version_came_meanwhile_rules_are_checked_again_with_its_lists(
-    acme: Tenancy, conn: asyncpg.Connection, connections: Connections, in_line: threading.Event
+    acme: Tenancy,
+    conn: asyncpg.Connection,
+    connections: Connections,
+    in_line: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whoever applies rules sees what they change in the rules that they replace, not in those of before."""
+    # The short rules of the others do not stand in line, although they name a list.
+    monkeypatch.setattr(apart, "takes_long", lambda source: len(source) > apart.LONG_TEXT)
 
     def listed(text: str) -> str:
         return text + "  - {name: cities, match: {region: {in_file: c.txt}}, assign_to: 'group:all'}\n"
