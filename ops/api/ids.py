@@ -1,4 +1,4 @@
-"""The ids that stand in addresses: what each looks like, and where it is found, for whoever typed or guessed one."""
+"""The ids in addresses: what each looks like, and where it is found, for people who typed or guessed one."""
 
 from dataclasses import dataclass
 

@@ -81,10 +81,10 @@ def _print_tenant(out: "Screen", of: ParkedOfTenant, now: datetime) -> None:
     for one in of.reasons:
         part = one.counted
         since = f"oldest {_ago(part.oldest, now)}, newest {_ago(part.newest, now)}"
-        lately = f"{part.last_hour:,} in the last hour, {part.last_day:,} in the last day"
+        recent = f"{part.last_hour:,} in the last hour, {part.last_day:,} in the last day"
         # A newer release may have parked for a reason that this one does not know.
         words = _WORDS.get(part.reason, "")
-        out.print(f"{part.reason}: {count(part.leads, 'lead')}, {words}; {since}; {lately}", style="bold")
+        out.print(f"{part.reason}: {count(part.leads, 'lead')}, {words}; {since}; {recent}", style="bold")
         for it in one.details:
             if it.detail:
                 cut = it.detail if len(it.detail) <= _DETAIL else f"{it.detail[:_DETAIL]}…"

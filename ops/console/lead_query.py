@@ -15,7 +15,7 @@ NAMES = ("q", "state", "reason", "rep", "group", "source", "since", "until")
 @dataclass(frozen=True, slots=True)
 class LeadQuery:
     """What was asked for: `word` is looked for in the newest leads, without the rest of the filter; `given` is what
-    stands in the address, `wrong` what of it is not understood, in worded sentences.
+    is in the address, `wrong` what of it is not understood, in worded sentences.
     """
 
     asked: LeadFilter

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from ops.api.event_webhooks import EventWebhook
+from ops.api.event_webhook_documents import EventWebhook
 from ops.text.translation import N_, Say
 from router.outbox.attempts import OPENS_AFTER
 

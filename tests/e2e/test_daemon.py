@@ -76,7 +76,7 @@ async def test_a_taken_port_is_told_in_one_sentence(database_url: str) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        # The others are free, whoever has the usual ones on this machine.
+        # The others are free, also where another process of this machine has the usual ones.
         ports = {"LEAD_ROUTER_LISTEN_PORT": str(port), "LEAD_ROUTER_API_PORT": "0", "LEAD_ROUTER_CONSOLE_PORT": "0"}
         code, _, errors = await lead_router("serve", LEAD_ROUTER_DATABASE_URL=database_url, **ports)
     assert (code, "Traceback" in errors, errors.count("cannot listen")) == (1, False, 1)

@@ -13,7 +13,7 @@ _COMMAND = "lead-router "
 
 
 RECORDED = "recorded"
-"""The class of what stands there as it was recorded once, or as the database has it."""
+"""The class of what is shown as it was recorded once, or as the database has it."""
 
 
 class _Texts(HTMLParser):

@@ -67,12 +67,12 @@ async def test_a_reader_may_begin_with_a_time_and_learns_when_events_of_then_are
         moment = (at - span).isoformat().replace("+", "%2B")
         return await api.get(f"/v1/events?since={moment}")
 
-    lately = (await since(timedelta())).document
-    assert [one["type"] for one in lately["events"]] == ["lead.ended"]
-    assert (await api.get(f"/v1/events?after={lately['cursor']}")).document["events"] == []
+    recent = (await since(timedelta())).document
+    assert [one["type"] for one in recent["events"]] == ["lead.ended"]
+    assert (await api.get(f"/v1/events?after={recent['cursor']}")).document["events"] == []
     assert len((await since(timedelta(hours=2))).document["events"]) == 4
     nothing = (await since(timedelta(hours=-3))).document
-    assert (nothing["events"], nothing["cursor"]) == ([], lately["cursor"])
+    assert (nothing["events"], nothing["cursor"]) == ([], recent["cursor"])
     await conn.execute("update event_feed set removed_until = $1", at - timedelta(hours=1))
     gone = await since(timedelta(hours=2))
     assert gone.status == 410 and "after=oldest" in gone.document["detail"], gone

@@ -35,6 +35,15 @@ def ends_held(monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.Event]:
         yield go_on
 
 
+async def rejecting_a_row(job: Job) -> dict[str, Any]:
+    """The work of a job that makes a file of rejected rows."""
+    file = TemporaryFile()  # noqa: SIM115 - the job has it until its end is noted
+    file.write(b"id;reason\n1;no region\n")
+    file.flush()
+    job.made, job.made_name = JobFile("r.csv", file, "utf-8"), "r.csv"
+    return {"ok": True}
+
+
 async def test_who_was_told_that_a_job_is_over_can_start_the_next_one_in_every_instance(
     connections: Connections, acme: Tenancy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,14 +197,7 @@ async def test_while_the_database_is_away_a_file_is_not_made_ready_again_and_aga
     flaky, jobs = FlakyConnections(connections), Jobs()
     call: Any = Caller(flaky, Named(acme.tenant_id, "acme"))
 
-    async def work(job: Job) -> dict[str, Any]:
-        file = TemporaryFile()  # noqa: SIM115 - the job has it until its end is noted
-        file.write(b"id;reason\n1;no region\n")
-        file.flush()
-        job.made, job.made_name = JobFile("r.csv", file, "utf-8"), "r.csv"
-        return {"ok": True}
-
-    job = await jobs.start("check_import", call, work)
+    job = await jobs.start("check_import", call, rejecting_a_row)
     assert job.task is not None
     await job.task
     tried = flaky.asked
@@ -234,14 +236,7 @@ async def test_a_file_of_rejected_rows_is_kept_where_two_note_the_end_of_its_job
     flaky, jobs = FlakyConnections(connections), Jobs()
     call: Any = Caller(flaky, Named(acme.tenant_id, "acme"))
 
-    async def work(job: Job) -> dict[str, Any]:
-        file = TemporaryFile()  # noqa: SIM115 - the job has it until its end is noted
-        file.write(b"id;reason\n1;no region\n")
-        file.flush()
-        job.made, job.made_name = JobFile("r.csv", file, "utf-8"), "r.csv"
-        return {"ok": True}
-
-    job = await jobs.start("check_import", call, work)
+    job = await jobs.start("check_import", call, rejecting_a_row)
     assert job.task is not None
     await job.task
     record = jobs._unnoted.of(job.job_id)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from ops.api.event_webhooks import DeadEvents, EventWebhook, EventWebhookShown, UndeliveredEvents
+from ops.api.event_webhook_documents import DeadEvents, EventWebhook, EventWebhookShown, UndeliveredEvents
 from ops.console.number_bars import bars
 from ops.console.refusal import Said, why_of
 from ops.console.view import View

@@ -20,7 +20,7 @@ _SHOWN = 5
 async def look(scene: Scene) -> Sequence[Finding]:
     console, database = getattr(scene.conn, "pooler", None) or (None, "")
     if console is None:
-        raise NotApplicable(worded("no pooler stands between (connections.pooler_console_url names its console)"))
+        raise NotApplicable(worded("there is no pooler in between (connections.pooler_console_url names its console)"))
     return await look_through(console, database, scene.room.allowed)
 
 

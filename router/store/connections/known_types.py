@@ -20,7 +20,7 @@ _known: dict[frozenset[int], Any] = {}
 
 @dataclass(frozen=True, slots=True)
 class _NotAsked:
-    """Stands for the statement that would have asked: none, so that what is being prepared is still in place."""
+    """In the place of the statement that would have asked: none, so that what is being prepared is still in place."""
 
     name: str = "not asked"
 
